@@ -63,7 +63,7 @@ lint: setup ## every rule that a machine checks
 	@$(BIN)/ruff format --check -q $(CODE) || { $(BIN)/ruff format --check $(CODE); exit 1; }
 	@$(BIN)/ruff check -q $(CODE)
 	@$(BIN)/mypy $(TYPED)
-	@$(BIN)/lint-imports --no-timing
+	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/buf lint protos
 	@$(BIN)/buf format -d --exit-code protos
 	@if test -f protos/released.binpb; then $(BIN)/buf breaking protos --against protos/released.binpb; fi
