@@ -30,10 +30,10 @@ $(INSTALLED): requirements.lock requirements-uv.lock
 	@"$(PYTHON)" -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
 	@rm -f $@
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv .venv
-	@if $(BIN)/python -m pip install -q --no-deps --require-hashes -r requirements-uv.lock \
+	@if $(BIN)/python -m pip install -qq --no-deps --require-hashes -r requirements-uv.lock \
 	    && $(BIN)/uv pip sync -q --python $(BIN)/python --require-hashes requirements.lock; then :; else \
 	    echo "setup: uv could not do it, pip is slower but will" >&2; \
-	    $(BIN)/python -m pip install -q --no-deps --require-hashes -r requirements.lock; fi
+	    $(BIN)/python -m pip install -qq --no-deps --require-hashes -r requirements.lock; fi
 	@purelib=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))'); \
 	    printf '%s\n%s\n' "$(CURDIR)" "$(CURDIR)/protos/gen" > "$$purelib/plaudit.pth"
 	@printf '%s\n' '#!$(CURDIR)/$(BIN)/python' 'import sys' '' 'from deploy.local.main import main' '' \
