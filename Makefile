@@ -29,7 +29,7 @@ $(INSTALLED): requirements.lock requirements-uv.lock
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed" >&2; exit 1; }
 	@"$(PYTHON)" -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
 	@rm -f $@
-	@test -x $(BIN)/python || "$(PYTHON)" -m venv .venv
+	@$(BIN)/python -m pip --version > /dev/null 2>&1 || "$(PYTHON)" -m venv --clear .venv
 	@if $(BIN)/python -m pip install -qq --no-deps --require-hashes -r requirements-uv.lock \
 	    && $(BIN)/uv pip sync -q --python $(BIN)/python --require-hashes requirements.lock; then :; else \
 	    echo "setup: uv could not do it, pip is slower but will" >&2; \
