@@ -1,0 +1,1 @@
+"""The closed list: bootstrap, settings, errors, database, tenancy, migrations, clock, events, ingest and their kin."""

@@ -1,0 +1,392 @@
+"""The hot path of facts: joined at the gateway, written by one statement in the service, answered item by item."""
+
+import asyncio
+import uuid
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from hashlib import blake2b
+from typing import Any
+
+import asyncpg
+from google.protobuf.message import Message
+from plaudit.common.v1.ingest_pb2 import (
+    ITEM_STATUS_DUPLICATE,
+    ITEM_STATUS_REJECTED,
+    ITEM_STATUS_STORED,
+    ItemContext,
+    ItemResult,
+)
+
+from . import clock, errors, events, faults, tenancy
+from .db import ACQUIRE_SECONDS, Database
+from .events.emit import bell
+from .tenancy import Call
+
+# --- in the service -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Stream:
+    """How one kind of fact is stored."""
+
+    kind: str
+    """The noun, also the kind in `seen`."""
+    table: str
+    columns: Mapping[str, str]
+    """The fact table's own columns and their SQL types, beside tenant_id, <kind>_id, occurred_at, received_at, recorded_at
+    and history, which every fact has."""
+    subject: str
+    """The full name of the event that tells of it."""
+    also: str = ""
+    """Further CTEs, each beginning with a comma, over `fresh` (the items that are new) and `t` (one row)."""
+
+
+@dataclass(slots=True)
+class Item:
+    """One valid fact on its way into the table."""
+
+    index: int
+    id: str
+    fingerprint: bytes
+    request_token: bytes
+    occurred_at: datetime
+    received_at: datetime
+    history: bool
+    values: tuple[Any, ...]
+    """In the order of the stream's columns."""
+    event: Message
+    traceparent: str = ""
+    row: Any = None
+    """Whatever the service wants to find again after the write."""
+
+
+def fingerprint(key: bytes, item: Message) -> bytes:
+    """Return the 16-byte keyed hash of an item's content: equal for a repeat, however it came.
+
+    The canonical form is the message in field order with absent fields left out; times are UTC, maps sorted.
+    """
+    return blake2b(item.SerializeToString(deterministic=True), digest_size=16, key=key).digest()
+
+
+def stored(received_at: datetime) -> ItemResult:
+    """Answer one item as new."""
+    return ItemResult(status=ITEM_STATUS_STORED, received_at=received_at)
+
+
+def rejected(code: str, pointer: str, detail: str) -> ItemResult:
+    """Answer one item as refused."""
+    return ItemResult(status=ITEM_STATUS_REJECTED, code=code, pointer=pointer, detail=detail)
+
+
+def context_at(contexts: Sequence[ItemContext], index: int) -> ItemContext:
+    """Return the context of one item of a batch RPC: none, one for all, or one each."""
+    if not contexts:
+        return _NO_CONTEXT
+    return contexts[0] if len(contexts) == 1 else contexts[index]
+
+
+_NO_CONTEXT = ItemContext()
+_REUSED = rejected("ID_REUSED", "", "this id was used before with other content; ids are taken for ever")
+
+
+@cache
+def _statement(stream: Stream) -> str:
+    kinds = {
+        f"{stream.kind}_id": "text",
+        "occurred_at": "timestamptz",
+        "received_at": "timestamptz",
+        "history": "boolean",
+        **stream.columns,
+    }
+    fixed = ["text", "bytea", "bytea", "bytea"]
+    # $1 tenant, $2 kind, $3 recorded_at, $4 message id, $5 header, $6.. arrays; jsonb comes as text.
+    arrays = [*fixed[1:], *("text" if kind == "jsonb" else kind for kind in kinds.values())]
+    unnest = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(arrays, start=6))
+    names = ["fingerprint", "request_token", "frame", *kinds]
+    own = ", ".join(kinds)
+    values = ", ".join(f"fresh.{name}::jsonb" if kind == "jsonb" else f"fresh.{name}" for name, kind in kinds.items())
+    return f"""with t as materialized (select set_config('app.tenant', $1, true) as tenant),
+input as (select * from unnest({unnest}) as i({", ".join(names)})),
+taken as (
+    insert into seen (tenant_id, kind, id, fingerprint, request_token, received_at)
+    select t.tenant::uuid, $2, input.{stream.kind}_id, input.fingerprint, input.request_token, input.received_at
+    from t, input on conflict do nothing returning id),
+fresh as (select input.* from input join taken on taken.id = input.{stream.kind}_id),
+fact as (
+    insert into {stream.table} (tenant_id, recorded_at, {own})
+    select t.tenant::uuid, $3, {values} from t, fresh),
+told as (
+    insert into outbox (tenant_id, message_id, subject, payload, created_at)
+    select t.tenant::uuid, $4, '{stream.subject}', $5::bytea || agg.frames, $3
+    from t, (select string_agg(fresh.frame, ''::bytea) as frames from fresh) agg where agg.frames is not null)
+{stream.also}
+select id from taken"""  # noqa: S608
+
+
+_SEEN = "select id, fingerprint, request_token, received_at from seen where tenant_id = $1 and kind = $2 and id = any($3)"
+
+
+async def record(
+    db: Database,
+    tenant_id: uuid.UUID,
+    stream: Stream,
+    items: Sequence[Item],
+    then: Callable[[asyncpg.Connection, list[Item]], Awaitable[None]] | None = None,
+) -> dict[int, ItemResult]:
+    """Store facts, each once for ever, with their events, in one transaction.
+
+    Args:
+        db: the service's pools.
+        tenant_id: whose facts.
+        stream: how this kind is stored.
+        items: valid items, at most 256; the same id may stand among them twice.
+        then: more work for the items that were new, in the same transaction; costs three round trips more.
+
+    Returns:
+        The answer to each item by its `index`.
+    """
+    first: dict[str, Item] = {}
+    repeats: list[Item] = []
+    for item in items:
+        if first.setdefault(item.id, item) is not item:
+            repeats.append(item)
+    # Sorted, so that two batches that share ids never wait for each other in a circle.
+    batch = [first[key] for key in sorted(first)]
+    if not batch:
+        return {}
+    new, known = await _write(db, tenant_id, stream, batch, then)
+    faults.hit("svc.after_commit_before_reply")
+    answers: dict[int, ItemResult] = {}
+    for item in batch:
+        answers[item.index] = stored(item.received_at) if item.id in new else _compare(item, known.get(item.id))
+    for item in repeats:
+        original = first[item.id]
+        if original.fingerprint != item.fingerprint:
+            answers[item.index] = _REUSED
+        elif item.id in new:
+            answers[item.index] = ItemResult(status=ITEM_STATUS_DUPLICATE, received_at=original.received_at)
+        else:
+            answers[item.index] = _compare(item, known.get(item.id))
+    return answers
+
+
+def _compare(item: Item, row: asyncpg.Record | None) -> ItemResult:
+    if row is None or row["fingerprint"] != item.fingerprint:
+        return _REUSED
+    own_retry = bool(item.request_token) and row["request_token"] == item.request_token
+    status = ITEM_STATUS_STORED if own_retry else ITEM_STATUS_DUPLICATE
+    return ItemResult(status=status, received_at=row["received_at"])
+
+
+async def _write(
+    db: Database,
+    tenant_id: uuid.UUID,
+    stream: Stream,
+    batch: list[Item],
+    then: Callable[[asyncpg.Connection, list[Item]], Awaitable[None]] | None,
+) -> tuple[set[str], dict[str, asyncpg.Record]]:
+    """Run the statement and look up what conflicted: by a second one, since the first one's snapshot may not see it."""
+    now = clock.now()
+    message_id, head = events.header(tenant_id)
+    frames = [events.frame(item.event, item.occurred_at, now, item.traceparent) for item in batch]
+    arguments = [
+        str(tenant_id),
+        stream.kind,
+        now,
+        message_id,
+        head,
+        [item.fingerprint for item in batch],
+        [item.request_token or None for item in batch],
+        frames,
+        [item.id for item in batch],
+        [item.occurred_at for item in batch],
+        [item.received_at for item in batch],
+        [item.history for item in batch],
+        *(list(column) for column in zip(*(item.values for item in batch), strict=True)),
+    ]
+    sql = _statement(stream)
+    if then is None:
+        async with db.hot.acquire(timeout=ACQUIRE_SECONDS) as conn:
+            if faults.FAULTS:
+                faults.hit("svc.before_commit")
+            new = {row["id"] for row in await conn.fetch(sql, *arguments)}
+    else:
+        async with tenancy.hot(db, tenant_id) as conn:
+            new = {row["id"] for row in await conn.fetch(sql, *arguments)}
+            if fresh := [item for item in batch if item.id in new]:
+                await then(conn, fresh)
+            faults.hit("svc.before_commit")
+    bell.ring()
+    conflicting = [item.id for item in batch if item.id not in new]
+    if not conflicting:
+        return new, {}
+    async with tenancy.hot(db, tenant_id) as conn:
+        rows = await conn.fetch(_SEEN, tenant_id, stream.kind, conflicting)
+    return new, {row["id"]: row for row in rows}
+
+
+async def claim(conn: asyncpg.Connection, tenant_id: uuid.UUID, kind: str, ids: Sequence[str]) -> set[str]:
+    """Take ids for ever, in the transaction of what they cause; return those that nobody had taken before."""
+    rows = await conn.fetch(
+        """insert into seen (tenant_id, kind, id, received_at) select $1, $2, i, $4 from unnest($3::text[]) as u(i)
+           on conflict do nothing returning id""",
+        tenant_id,
+        kind,
+        sorted(set(ids)),
+        clock.now(),
+    )
+    return {row["id"] for row in rows}
+
+
+# --- in the gateway -----------------------------------------------------------------------------------------------
+
+Flush = Callable[[uuid.UUID, list[Any], list[ItemContext]], Awaitable[list[ItemResult]]]
+
+
+@dataclass(slots=True)
+class _Waiting:
+    items: Sequence[Any]
+    context: ItemContext
+    size: int
+    answer: asyncio.Future[list[ItemResult]]
+
+
+@dataclass
+class _Lane:
+    """One tenant's queue of one stream: at most one flush in flight."""
+
+    queue: deque[_Waiting] = field(default_factory=deque)
+    items: int = 0
+    running: bool = False
+
+
+class Joiner:
+    """Joins what arrives while a flush is in flight into the next one. No timer: nothing waits when idle.
+
+    Args:
+        flush: sends items (all of one tenant) to the service and returns their answers in order.
+        max_items: items in one flush.
+        max_bytes: bytes of items in one flush.
+        max_queue: items that may wait for one tenant; more are refused with UNAVAILABLE / QUEUE_FULL.
+        max_total: items that may wait in all.
+    """
+
+    def __init__(
+        self,
+        flush: Flush,
+        *,
+        max_items: int = 256,
+        max_bytes: int = 200 * 1024,
+        max_queue: int = 2048,
+        max_total: int = 16384,
+    ) -> None:
+        self._flush = flush
+        self._max_items = max_items
+        self._max_bytes = max_bytes
+        self._max_queue = max_queue
+        self._max_total = max_total
+        self._lanes: dict[uuid.UUID, _Lane] = {}
+        self._total = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def submit(self, tenant_id: uuid.UUID, items: Sequence[Any], context: ItemContext) -> list[ItemResult]:
+        """Hand in the items of one request; return their answers, in order, once they are durable or refused.
+
+        Raises:
+            Unavailable: QUEUE_FULL, or what the service's absence caused; nothing is known to be stored then.
+        """
+        lane = self._lanes.get(tenant_id)
+        if lane is None:
+            lane = self._lanes[tenant_id] = _Lane()
+        if lane.items + len(items) > self._max_queue or self._total + len(items) > self._max_total:
+            raise errors.Unavailable("QUEUE_FULL", "too many items are waiting; send again later", retry_after="1")
+        parts = []
+        loop = asyncio.get_running_loop()
+        for part, size in self._cut(items):
+            waiting = _Waiting(part, context, size, loop.create_future())
+            lane.queue.append(waiting)
+            lane.items += len(part)
+            self._total += len(part)
+            parts.append(waiting.answer)
+        if not lane.running:
+            lane.running = True
+            task = asyncio.create_task(self._drain(tenant_id, lane))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        if len(parts) == 1:
+            return await parts[0]
+        return [answer for part in await asyncio.gather(*parts) for answer in part]
+
+    def _cut(self, items: Sequence[Any]) -> list[tuple[Sequence[Any], int]]:
+        if len(items) == 1:
+            return [(items, items[0].ByteSize())]
+        parts: list[tuple[list[Any], int]] = []
+        part: list[Any] = []
+        size = 0
+        for item in items:
+            bytes_of = item.ByteSize()
+            if part and (len(part) >= self._max_items or size + bytes_of > self._max_bytes):
+                parts.append((part, size))
+                part, size = [], 0
+            part.append(item)
+            size += bytes_of
+        parts.append((part, size))
+        return list(parts)
+
+    async def _drain(self, tenant_id: uuid.UUID, lane: _Lane) -> None:
+        try:
+            while lane.queue:
+                batch = [lane.queue.popleft()]
+                count, size = len(batch[0].items), batch[0].size
+                while lane.queue:
+                    following = lane.queue[0]
+                    if count + len(following.items) > self._max_items or size + following.size > self._max_bytes:
+                        break
+                    batch.append(lane.queue.popleft())
+                    count += len(following.items)
+                    size += following.size
+                await self._send(tenant_id, batch)
+                lane.items -= count
+                self._total -= count
+        finally:
+            lane.running = False
+            if not lane.queue:
+                self._lanes.pop(tenant_id, None)
+
+    async def _send(self, tenant_id: uuid.UUID, batch: list[_Waiting]) -> None:
+        """Flush; a whole flush that fails as bad is halved, one that found nobody is sent once more with the same tokens."""
+        items = [item for waiting in batch for item in waiting.items]
+        contexts = [waiting.context for waiting in batch for _ in waiting.items] if len(batch) > 1 else [batch[0].context]
+        try:
+            try:
+                answers = await self._flush(tenant_id, items, contexts)
+            except errors.Unavailable:
+                answers = await self._flush(tenant_id, items, contexts)
+        except errors.ServiceError as error:
+            if len(batch) > 1 and not isinstance(error, errors.Unavailable):
+                half = len(batch) // 2
+                await self._send(tenant_id, batch[:half])
+                await self._send(tenant_id, batch[half:])
+                return
+            self._fail(batch, error)
+            return
+        except BaseException:
+            self._fail(batch, errors.Unavailable("SHUTTING_DOWN", "the gateway is going away; send again"))
+            raise
+        start = 0
+        for waiting in batch:
+            if not waiting.answer.done():
+                waiting.answer.set_result(answers[start : start + len(waiting.items)])
+            start += len(waiting.items)
+
+    @staticmethod
+    def _fail(batch: list[_Waiting], error: Exception) -> None:
+        for waiting in batch:
+            if not waiting.answer.done():
+                waiting.answer.set_exception(error)
+
+
+__all__ = ["Call", "Item", "Joiner", "Stream", "claim", "context_at", "fingerprint", "record", "rejected", "stored"]

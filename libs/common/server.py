@@ -1,0 +1,296 @@
+"""The one bootstrap: what comes up, in which order, and how it goes down again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import hmac
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
+
+import grpc
+import uvicorn
+import uvloop
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from plaudit.event.v1.event_batch_pb2 import ReplayRequested
+
+from . import clock, db, errors, events, faults, telemetry, tenancy, timers
+from .db import Database
+from .events import Batch, Broker, Handler
+from .events.relay import replay
+from .settings import ServiceSettings
+
+S = TypeVar("S", bound=ServiceSettings)
+_HEALTH = "/grpc.health.v1.Health/"
+_REFLECTION = "/grpc.reflection."
+_log = logging.getLogger(__name__)
+
+OPTIONS = (
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", 4 * 1024 * 1024),
+    ("grpc.server.max_pending_requests", 20_000),
+    ("grpc.server.max_pending_requests_hard_limit", 60_000),
+    ("grpc.max_connection_age_ms", 300_000),
+    ("grpc.max_connection_age_grace_ms", 30_000),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 20_000),
+)
+"""Clients find new replicas when their connection ages; a second process on the same port fails at once."""
+
+
+@dataclass(frozen=True)
+class Deps:
+    """What a service is built from."""
+
+    db: Database
+    broker: Broker
+
+
+@dataclass(frozen=True)
+class Service:
+    """What a service consists of; `build` returns it."""
+
+    name: str
+    register: Callable[[grpc.aio.Server], None] | None = None
+    """Adds the servicers."""
+    rpc_services: Sequence[str] = ()
+    """Full names, for reflection."""
+    handlers: Sequence[Handler[Any]] = ()
+    timers: Sequence[timers.Timer] = ()
+    loops: Sequence[Callable[[], Awaitable[None]]] = ()
+    """Further work that runs as long as the process; one that ends or fails ends the process."""
+    app: Any = None
+    """The ASGI application, for a process that speaks HTTP."""
+    http_address: str = ""
+    close: Callable[[], Awaitable[None]] | None = None
+
+
+@dataclass
+class Running:
+    """A service that is up."""
+
+    service: Service
+    address: str
+    """host:port of gRPC, or of HTTP where there is an app."""
+    deps: Deps
+    failed: asyncio.Future[None]
+    """Gets the exception of a loop that died."""
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+
+class CallInterceptor(errors.ErrorInterceptor):
+    """Refuses callers without a credential and calls without a deadline, before the errors' interceptor takes over."""
+
+    def __init__(self, credentials: str) -> None:
+        pairs = (part.partition("=") for part in credentials.split(",") if part)
+        self._tokens = {f"Bearer {token}".encode(): name for name, _, token in pairs}
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any]:
+        """Check the credential of everything but health and reflection."""
+        method = handler_call_details.method
+        if method.startswith((_HEALTH, _REFLECTION)):
+            return await continuation(handler_call_details)
+        handler = await super().intercept_service(continuation, handler_call_details)
+        if handler is None or handler.unary_unary is None:
+            return handler
+        metadata = dict(handler_call_details.invocation_metadata or ())
+        caller = self._name_of(str(metadata.get("authorization", "")))
+        inner = cast("Callable[[Any, tenancy.Context], Awaitable[Any]]", handler.unary_unary)
+
+        async def checked(request: Any, context: tenancy.Context) -> Any:
+            if caller is None:
+                refusal: errors.ServiceError = errors.Unauthenticated("CREDENTIAL_INVALID", "no valid service credential")
+                await context.abort_with_status(errors.status_of(refusal))
+            if context.time_remaining() is None:
+                refusal = errors.InvalidArgument("DEADLINE_MISSING", "every call needs a deadline")
+                await context.abort_with_status(errors.status_of(refusal))
+            tenancy.caller_name.set(caller or "")
+            return await inner(request, context)
+
+        return grpc.unary_unary_rpc_method_handler(
+            checked,  # type: ignore[arg-type]
+            request_deserializer=handler.request_deserializer,
+            response_serializer=handler.response_serializer,
+        )
+
+    def _name_of(self, authorization: str) -> str | None:
+        given = authorization.encode()
+        return next((name for token, name in self._tokens.items() if hmac.compare_digest(token, given)), None)
+
+
+class _Uvicorn(uvicorn.Server):
+    """Leaves signals to `serve`."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@asynccontextmanager
+async def running(build: Callable[[S, Deps], Service], settings: S) -> AsyncIterator[Running]:
+    """Bring a service up and take it down again: telemetry is the caller's, all else is the same for tests and `serve`.
+
+    Up: database, broker, build, listen, SERVING, loops. Down: NOT_SERVING, refuse, drain, loops, broker, database.
+    """
+    clock.use_file(settings.clock_file)
+    faults.arm(settings.fault)
+    name = build.__module__.split(".")[1]
+    database = await db.connect(settings, name)
+    broker = Broker(settings.nats_url, name, settings.nats_user, settings.nats_password.get_secret_value())
+    broker.start()
+    deps = Deps(database, broker)
+    service = build(settings, deps)
+    up = Running(service, "", deps, asyncio.get_running_loop().create_future())
+    listen = _http if service.app is not None else _rpc
+    try:
+        async with listen(service, settings, up):
+            for work in _loops(service, database, broker, settings):
+                up.tasks.append(asyncio.create_task(_watched(work, up.failed)))
+            yield up
+    finally:
+        for task in up.tasks:
+            task.cancel()
+        await asyncio.gather(*up.tasks, return_exceptions=True)
+        if service.close:
+            await service.close()
+        await broker.close()
+        await database.close()
+        up.failed.cancel()
+
+
+def _loops(service: Service, database: Database, broker: Broker, settings: ServiceSettings) -> list[Awaitable[None]]:
+    async def on_replay_requested(_: Any, batch: Batch[ReplayRequested]) -> None:
+        for event in batch.events:
+            await replay(database, event.payload.since.ToDatetime(clock.now().tzinfo))
+
+    handlers = [*service.handlers, Handler(ReplayRequested, on_replay_requested)]
+    work: list[Awaitable[None]] = [events.relay(database, broker), _maintain(database, settings)]
+    for durable in events.broker.durables(service.name, handlers):
+        wanted = [handler for handler in handlers if handler.stream == durable.endswith("-streams")]
+        if wanted:
+            work.append(events.consume(database, broker, durable, wanted))
+    if service.timers:
+        work.append(timers.run(database, service.timers))
+    return work + [loop() for loop in service.loops]
+
+
+async def _watched(work: Awaitable[None], failed: asyncio.Future[None]) -> None:
+    try:
+        await work
+        error: Exception = RuntimeError("a loop ended")
+    except Exception as raised:
+        _log.exception("a loop died")
+        error = raised
+    if not failed.done():
+        failed.set_exception(error)
+
+
+async def _maintain(database: Database, settings: ServiceSettings) -> None:
+    """Make partitions ahead of time and drop what is past its time, hourly."""
+    while True:
+        try:
+            async with tenancy.pumping(database) as conn:
+                now = clock.now()
+                await conn.execute("select ensure_partitions('outbox', 'day', $1)", now)
+                rows = await conn.fetch("select parent from recorded_partitions()")
+                for row in rows:
+                    await conn.execute("select ensure_partitions($1, 'month', $2)", row["parent"], now)
+                days = settings.outbox_retention_days
+                await conn.execute("select drop_partitions('outbox', $1 - make_interval(days => $2))", now, days)
+                await conn.execute("delete from inbox where handled_at < $1 - make_interval(days => $2)", now, days * 2)
+            wait = 3600.0
+        except Exception as error:
+            if not errors.is_transient(error):
+                raise
+            wait = 5.0
+        await asyncio.sleep(wait)
+
+
+@asynccontextmanager
+async def _rpc(service: Service, settings: ServiceSettings, up: Running) -> AsyncIterator[None]:
+    interceptor = CallInterceptor(settings.service_credentials.get_secret_value())
+    server = grpc.aio.server(interceptors=[interceptor], options=OPTIONS)
+    if service.register:
+        service.register(server)
+    state = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(state, server)
+    if settings.environment == "dev":
+        reflection.enable_server_reflection([*service.rpc_services, reflection.SERVICE_NAME], server)
+    port = server.add_insecure_port(settings.grpc_address)
+    up.address = f"{settings.grpc_address.rpartition(':')[0]}:{port}"
+    await server.start()
+    names = ("", *service.rpc_services)
+    for name in names:
+        await state.set(name, health_pb2.HealthCheckResponse.SERVING)
+    try:
+        yield
+    finally:
+        for name in names:
+            await state.set(name, health_pb2.HealthCheckResponse.NOT_SERVING)
+        await asyncio.sleep(settings.endpoint_removal_seconds)
+        await server.stop(settings.drain_seconds)
+
+
+@asynccontextmanager
+async def _http(service: Service, settings: ServiceSettings, up: Running) -> AsyncIterator[None]:
+    host, _, port = service.http_address.rpartition(":")
+    config = uvicorn.Config(
+        service.app,
+        host=host,
+        port=int(port),
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=int(settings.drain_seconds),
+    )
+    server = _Uvicorn(config)
+    socket = config.bind_socket()
+    up.address = "{}:{}".format(*socket.getsockname()[:2])
+    serving = asyncio.create_task(server.serve(sockets=[socket]))
+    while not server.started and not serving.done():
+        await asyncio.sleep(0.005)
+    try:
+        yield
+    finally:
+        await asyncio.sleep(settings.endpoint_removal_seconds)
+        server.should_exit = True
+        await serving
+        socket.close()
+
+
+def serve(build: Callable[[S, Deps], Service], settings: S) -> None:
+    """Run one service until SIGTERM or SIGINT (exit 0), or until one of its loops dies (exit 1: start me again)."""
+    telemetry.set_up(build.__module__.split(".")[1], settings.log_level)
+
+    async def main() -> int:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        async with running(build, settings) as up:
+            _log.info("up", extra={"address": up.address})
+            gc.collect()
+            gc.freeze()
+            stopping = asyncio.create_task(stop.wait())
+            given_up = asyncio.create_task(up.deps.broker.closed.wait())
+            await asyncio.wait({stopping, given_up, up.failed}, return_when=asyncio.FIRST_COMPLETED)
+            code = 0 if stop.is_set() else 1
+            stopping.cancel()
+            given_up.cancel()
+        return code
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        sys.exit(runner.run(main()))
