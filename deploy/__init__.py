@@ -1,0 +1,1 @@
+"""How Plaudit is run: on one machine (`local`), and in a cluster."""

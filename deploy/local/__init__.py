@@ -1,0 +1,1 @@
+"""The whole system on one machine: real Postgres and NATS, the five services, and the command `plaudit`."""
