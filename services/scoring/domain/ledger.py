@@ -1,0 +1,180 @@
+"""The signal ledger's rows: which facts are signals, of whom, and from when on they count."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
+
+from plaudit.feedback.v1.feedback_events_pb2 import ResponseRecorded
+from plaudit.profile.v1.profile_events_pb2 import ActivityRecorded
+from plaudit.scoring.v1.scoring_service_pb2 import Interval
+
+from .score import (
+    BASE,
+    DIMENSIONS,
+    HIGHEST,
+    LOWEST,
+    POINT,
+    UNKNOWN,
+    Entry,
+    Score,
+    decay_factor,
+    signal_of_activity,
+    signal_of_answer,
+)
+
+RESPONSE, ACTIVITY = "response", "activity"
+"""Kinds of sources."""
+MARK = "/"
+"""Stands between a customer's id, which cannot hold it, and what makes a timer's id unique."""
+
+
+class Row(NamedTuple):
+    """One signal of one customer.
+
+    Attributes:
+        customer_id: whose signal it is.
+        entry: what it says.
+        counts_from: when it was first both true and known, UTC: `occurred_at`, or the time of receipt where that is
+            earlier. A score as of an earlier instant leaves it out.
+    """
+
+    customer_id: str
+    entry: Entry
+    counts_from: datetime
+
+
+class Sum(NamedTuple):
+    """The weights of one customer, UTC day and dimension, added up, in micro-points."""
+
+    day: date
+    dimension: str
+    weight: int
+
+
+def row_of_answer(answer: ResponseRecorded) -> Row | None:
+    """Return the ledger row of an answer, or None where it names nobody or has no score."""
+    if not answer.customer_id or not answer.HasField("score"):
+        return None
+    if (signal := signal_of_answer(answer.metric, answer.score)) is None:
+        return None
+    occurred_at, counts_from = _times(answer)
+    entry = Entry(RESPONSE, answer.response_id, signal.signal, signal.dimension, occurred_at, signal.weight)
+    return Row(answer.customer_id, entry, counts_from)
+
+
+def row_of_activity(activity: ActivityRecorded) -> Row | None:
+    """Return the ledger row of an activity, or None where it names nobody or is no signal."""
+    if not activity.customer_id or (signal := signal_of_activity(activity)) is None:
+        return None
+    occurred_at, counts_from = _times(activity)
+    entry = Entry(ACTIVITY, activity.activity_id, signal.signal, signal.dimension, occurred_at, signal.weight)
+    return Row(activity.customer_id, entry, counts_from)
+
+
+def _times(fact: ResponseRecorded | ActivityRecorded) -> tuple[datetime, datetime]:
+    occurred_at = fact.occurred_at.ToDatetime(UTC)
+    received_at = fact.received_at.ToDatetime(UTC) if fact.HasField("received_at") else occurred_at
+    return occurred_at, min(occurred_at, received_at)
+
+
+def totals_of(sums: Iterable[Sum], as_of: datetime) -> Score:
+    """Return the score without its evidence: the same figures as `score_of` finds from the single rows.
+
+    Args:
+        sums: each day and dimension once.
+        as_of: UTC.
+    """
+    today = as_of.toordinal()
+    dimensions: dict[str, int] = {}
+    for day, dimension, weight in sums:
+        decayed = round(weight * decay_factor(today - day.toordinal()))
+        dimensions[dimension] = dimensions.get(dimension, 0) + decayed
+    if not dimensions:
+        return UNKNOWN
+    filled = {dimension: dimensions.get(dimension, 0) for dimension in DIMENSIONS}
+    return Score(min(max(BASE + sum(filled.values()), LOWEST), HIGHEST), filled, ())
+
+
+def points_of(rows: Iterable[Row], instants: Sequence[datetime]) -> Iterator[tuple[datetime, Score]]:
+    """Compute the score as of many instants, from the ledger as it is today.
+
+    Args:
+        rows: of one customer.
+        instants: UTC, ascending.
+
+    Yields:
+        Each instant with its score, without evidence.
+    """
+    waiting = sorted(rows, key=lambda row: row.counts_from, reverse=True)
+    weights: dict[tuple[date, str], int] = {}
+    for at in instants:
+        while waiting and waiting[-1].counts_from <= at:
+            entry = waiting.pop().entry
+            place = (entry.occurred_at.date(), entry.dimension)
+            weights[place] = weights.get(place, 0) + entry.weight
+        yield at, totals_of((Sum(day, dimension, weight) for (day, dimension), weight in weights.items()), at)
+
+
+def has_moved(told: int | None, value: int | None) -> bool:
+    """Say whether a score differs by a point or more from the one told last, or has got or lost its value."""
+    if told is None or value is None:
+        return told is not value
+    return abs(value - told) >= POINT
+
+
+def days_until_moved(dimensions: Mapping[str, int], told: int | None) -> int | None:
+    """Return in how many days time alone will have moved a score by a point, or None for never.
+
+    All weights decay by the same factor, so what stands above or below the base halves every 90 days.
+
+    Args:
+        dimensions: micro-points at the present day.
+        told: the value told last, micro-points.
+
+    Returns:
+        Days, at least 1. Rounding may make it a day early: whoever wakes then looks again.
+    """
+    above = sum(dimensions.values())
+    if told is None or not above:
+        return None
+
+    def moved_after(days: int) -> bool:
+        value = min(max(BASE + round(above * decay_factor(days)), LOWEST), HIGHEST)
+        return has_moved(told, value)
+
+    if not has_moved(told, BASE):
+        return None
+    late = 1
+    while not moved_after(late):
+        late *= 2
+    early = late // 2
+    while late - early > 1:
+        middle = (early + late) // 2
+        early, late = (early, middle) if moved_after(middle) else (middle, late)
+    return late
+
+
+def boundaries(after: datetime, end: datetime, interval: "Interval.ValueType", limit: int) -> list[datetime]:
+    """Return the ends of the intervals between two instants, oldest first.
+
+    Args:
+        after: exclusive, UTC.
+        end: the last one, whether it ends an interval or not, UTC, later than `after`.
+        interval: all boundaries are midnights UTC; days where it is unspecified.
+        limit: how many to return at most.
+    """
+    found: list[datetime] = []
+    at = _next_boundary(after, interval)
+    while at < end and len(found) < limit:
+        found.append(at)
+        at = _next_boundary(at, interval)
+    return found if len(found) == limit else [*found, end]
+
+
+def _next_boundary(at: datetime, interval: "Interval.ValueType") -> datetime:
+    midnight = at.replace(hour=0, minute=0, second=0, microsecond=0)
+    if interval == Interval.INTERVAL_MONTH:
+        return (midnight.replace(day=1) + timedelta(days=32)).replace(day=1)
+    if interval == Interval.INTERVAL_WEEK:
+        return midnight + timedelta(days=7 - midnight.weekday())
+    return midnight + timedelta(days=1)

@@ -1,0 +1,244 @@
+"""Every SQL statement of the scoring service: set-based, one statement per table and batch."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import asyncpg
+
+from plaudit.profile.v1.profile_events_pb2 import CustomerChanged
+from plaudit.scoring.v1.scoring_events_pb2 import ScoreChanged
+
+from . import domain
+
+# The numbers of plaudit.scoring.v1.Dimension.
+_CODES = {dimension: code for code, dimension in enumerate(domain.DIMENSIONS, start=1)}
+
+# Who reads the ledger leaves out what was taken back, whether that was said before or after the fact came.
+_COUNTING = """s.tenant_id = $1 and s.counts_from <= $3 and not exists (
+    select from voids v
+    where v.tenant_id = s.tenant_id and v.source_kind = s.source_kind and v.source_id = s.source_id)"""
+
+_ADD_SIGNALS = """insert into signals (
+    tenant_id, recorded_at, customer_id, source_kind, source_id, signal, dimension, weight_micros,
+    occurred_at, counts_from, day)
+select $1, $2, t.customer_id, t.source_kind, t.source_id, t.signal, t.dimension, t.weight_micros, t.occurred_at,
+    least(t.counts_from, $2), (t.occurred_at at time zone 'UTC')::date from unnest(
+    $3::text[], $4::text[], $5::text[], $6::text[], $7::smallint[], $8::int[], $9::timestamptz[], $10::timestamptz[])
+    as t(customer_id, source_kind, source_id, signal, dimension, weight_micros, occurred_at, counts_from)"""
+
+
+async def add_signals(
+    conn: asyncpg.Connection,
+    tenant_id: uuid.UUID,
+    rows: Sequence[domain.Row],
+    recorded_at: datetime,
+) -> None:
+    """Append signals to the ledger. Their sources are claimed already: nothing here looks for repeats.
+
+    A sender's clock may run ahead of ours: what is here counts at once.
+    """
+    entries = [row.entry for row in rows]
+    await conn.execute(
+        _ADD_SIGNALS,
+        tenant_id,
+        recorded_at,
+        [row.customer_id for row in rows],
+        [entry.kind for entry in entries],
+        [entry.id for entry in entries],
+        [entry.signal for entry in entries],
+        [_CODES[entry.dimension] for entry in entries],
+        [entry.weight for entry in entries],
+        [entry.occurred_at for entry in entries],
+        [row.counts_from for row in rows],
+    )
+
+
+async def add_voids(
+    conn: asyncpg.Connection,
+    tenant_id: uuid.UUID,
+    source_kind: str,
+    voided_at: Mapping[str, datetime],
+) -> None:
+    """Take facts back, whether or not they have come yet."""
+    ids = sorted(voided_at)
+    await conn.execute(
+        """insert into voids (tenant_id, source_kind, source_id, voided_at)
+           select $1, $2, t.* from unnest($3::text[], $4::timestamptz[]) as t on conflict do nothing""",
+        tenant_id,
+        source_kind,
+        ids,
+        [voided_at[source_id] for source_id in ids],
+    )
+
+
+_LIST_ROWS = f"""select s.source_kind, s.source_id, s.signal, s.dimension, s.occurred_at, s.weight_micros, s.counts_from
+from signals s where s.customer_id = $2 and {_COUNTING}"""  # noqa: S608
+
+
+async def list_rows(
+    conn: asyncpg.Connection,
+    tenant_id: uuid.UUID,
+    customer_id: str,
+    as_of: datetime,
+) -> list[domain.Row]:
+    """Return what counts for one customer as of a time, in no order."""
+    records = await conn.fetch(_LIST_ROWS, tenant_id, customer_id, as_of)
+    names = domain.DIMENSIONS
+    return [
+        domain.Row(
+            customer_id, domain.Entry(kind, source_id, signal, names[code - 1], occurred_at, weight), counts_from
+        )
+        for kind, source_id, signal, code, occurred_at, weight, counts_from in records
+    ]
+
+
+_LIST_SUMS = f"""select s.customer_id, s.day, s.dimension, sum(s.weight_micros)::bigint
+from signals s where s.customer_id = any($2) and {_COUNTING} group by 1, 2, 3"""  # noqa: S608
+
+
+async def list_sums(
+    conn: asyncpg.Connection,
+    tenant_id: uuid.UUID,
+    customer_ids: Sequence[str],
+    as_of: datetime,
+) -> dict[str, list[domain.Sum]]:
+    """Fold many customers' ledgers at once; customers without a signal are left out."""
+    sums: dict[str, list[domain.Sum]] = {}
+    for customer_id, day, code, weight in await conn.fetch(_LIST_SUMS, tenant_id, customer_ids, as_of):
+        sums.setdefault(customer_id, []).append(domain.Sum(day, domain.DIMENSIONS[code - 1], weight))
+    return sums
+
+
+async def is_seen(conn: asyncpg.Connection, tenant_id: uuid.UUID, customer_id: str) -> bool:
+    """Say whether anything has ever spoken of a customer."""
+    return bool(
+        await conn.fetchval(
+            """select exists (select from customers where tenant_id = $1 and customer_id = $2)
+                   or exists (select from signals where tenant_id = $1 and customer_id = $2)""",
+            tenant_id,
+            customer_id,
+        ),
+    )
+
+
+async def add_stubs(conn: asyncpg.Connection, tenant_id: uuid.UUID, customer_ids: Sequence[str]) -> None:
+    """Remember customers of whom only facts speak so far."""
+    await conn.execute(
+        """insert into customers (tenant_id, customer_id, version, known)
+           select $1, t.id, 0, false from unnest($2::text[]) as t(id) on conflict do nothing""",
+        tenant_id,
+        customer_ids,
+    )
+
+
+_SAVE_CUSTOMERS = """insert into customers (
+    tenant_id, customer_id, version, known, account_id, acquired_at, archived_at, locale, timezone, preferred_channel)
+select $1, t.* from unnest(
+    $2::text[], $3::bigint[], $4::boolean[], $5::text[], $6::timestamptz[], $7::timestamptz[],
+    $8::text[], $9::text[], $10::text[]) as t
+on conflict (tenant_id, customer_id) do update set
+    version = excluded.version, known = excluded.known, account_id = excluded.account_id,
+    acquired_at = excluded.acquired_at, archived_at = excluded.archived_at, locale = excluded.locale,
+    timezone = excluded.timezone, preferred_channel = excluded.preferred_channel
+where customers.version < excluded.version"""
+
+
+async def save_customers(conn: asyncpg.Connection, tenant_id: uuid.UUID, changes: Sequence[CustomerChanged]) -> None:
+    """Take what profile says of customers, one change each, sorted by id; the highest version stays."""
+    await conn.execute(
+        _SAVE_CUSTOMERS,
+        tenant_id,
+        [change.customer_id for change in changes],
+        [change.version for change in changes],
+        [change.known for change in changes],
+        [change.account_id if change.HasField("account_id") else None for change in changes],
+        [change.acquired_at.ToDatetime(UTC) if change.HasField("acquired_at") else None for change in changes],
+        [change.archived_at.ToDatetime(UTC) if change.HasField("archived_at") else None for change in changes],
+        [change.locale if change.HasField("locale") else None for change in changes],
+        [change.timezone if change.HasField("timezone") else None for change in changes],
+        [change.preferred_channel if change.HasField("preferred_channel") else None for change in changes],
+    )
+
+
+class Told(NamedTuple):
+    """What the others know of a score.
+
+    Attributes:
+        value: micro-points, or None.
+        version: 0 if nothing was told yet.
+    """
+
+    value: int | None
+    version: int
+
+
+async def lock_scores(
+    conn: asyncpg.Connection,
+    tenant_id: uuid.UUID,
+    customer_ids: Sequence[str],
+    now: datetime,
+) -> dict[str, Told]:
+    """Lock the rows of many customers, making those that are missing.
+
+    What is read after this call is at least as new as what any earlier holder of the same locks has read.
+    """
+    await conn.execute(
+        """insert into scores (tenant_id, customer_id, satisfaction_micros, loyalty_micros, advocacy_micros,
+                               influence_micros, model_version, as_of, version)
+           select $1, t.id, 0, 0, 0, 0, '', $3, 0 from unnest($2::text[]) as t(id) order by t.id
+           on conflict do nothing""",
+        tenant_id,
+        customer_ids,
+        now,
+    )
+    rows = await conn.fetch(
+        """select customer_id, value_micros, version from scores
+           where tenant_id = $1 and customer_id = any($2) order by customer_id for update""",
+        tenant_id,
+        customer_ids,
+    )
+    return {customer_id: Told(value, version) for customer_id, value, version in rows}
+
+
+_UPDATE_SCORES = """update scores s set
+    value_micros = t.value, satisfaction_micros = t.satisfaction, loyalty_micros = t.loyalty,
+    advocacy_micros = t.advocacy, influence_micros = t.influence, model_version = $2, as_of = $3, version = t.version
+from unnest($4::text[], $5::int[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[])
+    as t(customer_id, value, satisfaction, loyalty, advocacy, influence, version)
+where s.tenant_id = $1 and s.customer_id = t.customer_id"""
+
+
+async def update_scores(
+    conn: asyncpg.Connection,
+    tenant_id: uuid.UUID,
+    moved: Mapping[str, tuple[domain.Score, int]],
+    as_of: datetime,
+) -> None:
+    """Keep what is being told: customer to score and version. The rows are locked by the caller."""
+    scores = [score for score, _ in moved.values()]
+    await conn.execute(
+        _UPDATE_SCORES,
+        tenant_id,
+        domain.MODEL_VERSION,
+        as_of,
+        list(moved),
+        [score.value for score in scores],
+        *([score.dimensions.get(dimension, 0) for score in scores] for dimension in domain.DIMENSIONS),
+        [version for _, version in moved.values()],
+    )
+
+
+def to_event(customer_id: str, score: domain.Score, version: int, as_of: datetime) -> ScoreChanged:
+    """Return the event that tells of a score."""
+    event = ScoreChanged(
+        customer_id=customer_id,
+        value=None if score.value is None else score.value / domain.POINT,
+        model_version=domain.MODEL_VERSION,
+        version=version,
+    )
+    for dimension, micros in score.dimensions.items():
+        setattr(event, dimension, micros / domain.POINT)
+    event.as_of.FromDatetime(as_of)
+    return event
