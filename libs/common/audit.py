@@ -42,10 +42,10 @@ async def record_all(
     action: str,
     changes: Sequence[tuple[tuple[str, str], Message | None, Message | None]],
 ) -> None:
-    """Append one audit row for each of many changes of one call, in one round trip; (subject, before, after) as above."""
-    now = clock.now()
+    """Append one audit row for each (subject, before, after) of one call, in one round trip."""
+    who = (call.actor, call.request_id, action)
     rows = [
-        (call.tenant_id, clock.new_id("aud"), now, call.actor, call.request_id, action, *subject, _hash(old), _hash(new))
+        (call.tenant_id, clock.new_id("aud"), clock.now(), *who, *subject, _hash(old), _hash(new))
         for subject, old, new in changes
     ]
     await (await db.raw(conn)).executemany(_INSERT, rows)

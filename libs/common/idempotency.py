@@ -15,7 +15,9 @@ from .tenancy import REPLAYED_KEY, Call, Context
 R = TypeVar("R", bound=Message)
 
 _FIND = "select fingerprint, answer from idempotency where tenant_id = $1 and method = $2 and key = $3"
-_KEEP = "insert into idempotency (tenant_id, key, method, fingerprint, answer, answered_at) values ($1, $2, $3, $4, $5, $6)"
+_KEEP = (
+    "insert into idempotency (tenant_id, key, method, fingerprint, answer, answered_at) values ($1, $2, $3, $4, $5, $6)"
+)
 
 
 async def once(

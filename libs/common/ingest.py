@@ -12,6 +12,7 @@ from typing import Any
 
 import asyncpg
 from google.protobuf.message import Message
+
 from plaudit.common.v1.ingest_pb2 import (
     ITEM_STATUS_DUPLICATE,
     ITEM_STATUS_REJECTED,
@@ -36,8 +37,8 @@ class Stream:
     """The noun, also the kind in `seen`."""
     table: str
     columns: Mapping[str, str]
-    """The fact table's own columns and their SQL types, beside tenant_id, <kind>_id, occurred_at, received_at, recorded_at
-    and history, which every fact has."""
+    """The fact table's own columns and their SQL types; every fact has tenant_id, <kind>_id, occurred_at, received_at,
+    recorded_at and history beside them."""
     subject: str
     """The full name of the event that tells of it."""
     also: str = ""
@@ -73,7 +74,7 @@ def fingerprint(key: bytes, item: Message) -> bytes:
 
 def stored(received_at: datetime) -> ItemResult:
     """Answer one item as new."""
-    return ItemResult(status=ITEM_STATUS_STORED, received_at=received_at)
+    return ItemResult(status=ITEM_STATUS_STORED, received_at=clock.stamp(received_at))
 
 
 def rejected(code: str, pointer: str, detail: str) -> ItemResult:
@@ -123,10 +124,12 @@ told as (
     select t.tenant::uuid, $4, '{stream.subject}', $5::bytea || agg.frames, $3
     from t, (select string_agg(fresh.frame, ''::bytea) as frames from fresh) agg where agg.frames is not null)
 {stream.also}
-select id from taken"""  # noqa: S608
+select id from taken"""
 
 
-_SEEN = "select id, fingerprint, request_token, received_at from seen where tenant_id = $1 and kind = $2 and id = any($3)"
+_SEEN = (
+    "select id, fingerprint, request_token, received_at from seen where tenant_id = $1 and kind = $2 and id = any($3)"
+)
 
 
 async def record(
@@ -149,10 +152,7 @@ async def record(
         The answer to each item by its `index`.
     """
     first: dict[str, Item] = {}
-    repeats: list[Item] = []
-    for item in items:
-        if first.setdefault(item.id, item) is not item:
-            repeats.append(item)
+    repeats = [item for item in items if first.setdefault(item.id, item) is not item]
     # Sorted, so that two batches that share ids never wait for each other in a circle.
     batch = [first[key] for key in sorted(first)]
     if not batch:
@@ -167,7 +167,9 @@ async def record(
         if original.fingerprint != item.fingerprint:
             answers[item.index] = _REUSED
         elif item.id in new:
-            answers[item.index] = ItemResult(status=ITEM_STATUS_DUPLICATE, received_at=original.received_at)
+            answers[item.index] = ItemResult(
+                status=ITEM_STATUS_DUPLICATE, received_at=clock.stamp(original.received_at)
+            )
         else:
             answers[item.index] = _compare(item, known.get(item.id))
     return answers
@@ -178,7 +180,7 @@ def _compare(item: Item, row: asyncpg.Record | None) -> ItemResult:
         return _REUSED
     own_retry = bool(item.request_token) and row["request_token"] == item.request_token
     status = ITEM_STATUS_STORED if own_retry else ITEM_STATUS_DUPLICATE
-    return ItemResult(status=status, received_at=row["received_at"])
+    return ItemResult(status=status, received_at=clock.stamp(row["received_at"]))
 
 
 async def _write(
@@ -191,7 +193,10 @@ async def _write(
     """Run the statement and look up what conflicted: by a second one, since the first one's snapshot may not see it."""
     now = clock.now()
     message_id, head = events.header(tenant_id)
-    frames = [events.frame(item.event, item.occurred_at, now, item.traceparent) for item in batch]
+    frames = [
+        events.frame(item.event, f"{message_id}.{number}", item.occurred_at, now, item.traceparent)
+        for number, item in enumerate(batch)
+    ]
     arguments = [
         str(tenant_id),
         stream.kind,
@@ -357,9 +362,11 @@ class Joiner:
                 self._lanes.pop(tenant_id, None)
 
     async def _send(self, tenant_id: uuid.UUID, batch: list[_Waiting]) -> None:
-        """Flush; a whole flush that fails as bad is halved, one that found nobody is sent once more with the same tokens."""
+        """Flush; one that found nobody is sent once more with the same tokens, one that fails as bad is halved."""
         items = [item for waiting in batch for item in waiting.items]
-        contexts = [waiting.context for waiting in batch for _ in waiting.items] if len(batch) > 1 else [batch[0].context]
+        contexts = (
+            [waiting.context for waiting in batch for _ in waiting.items] if len(batch) > 1 else [batch[0].context]
+        )
         try:
             try:
                 answers = await self._flush(tenant_id, items, contexts)

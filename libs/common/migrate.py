@@ -56,7 +56,9 @@ async def bootstrap(admin_dsn: str, service: str, passwords: Mapping[str, str]) 
             name = f"{service}_{role}"
             verb = "alter" if await conn.fetchval("select 1 from pg_roles where rolname = $1", name) else "create"
             secret = passwords[role].replace("'", "''")
-            await conn.execute(f"{verb} role {name} login nosuperuser nobypassrls nocreatedb nocreaterole password '{secret}'")
+            await conn.execute(
+                f"{verb} role {name} login nosuperuser nobypassrls nocreatedb nocreaterole password '{secret}'"
+            )
         if not await conn.fetchval("select 1 from pg_database where datname = $1", service):
             # The administrator must be a member of the owner to hand the database over.
             await conn.execute(f"grant {service}_owner to current_user")
@@ -83,7 +85,8 @@ async def migrate(dsn: str, package: str) -> int:
     try:
         await conn.execute("select pg_advisory_lock($1)", _LOCK)
         await conn.execute(
-            "create table if not exists migrations (name text primary key, digest text not null, applied_at timestamptz not null)",
+            """create table if not exists migrations
+               (name text primary key, digest text not null, applied_at timestamptz not null)""",
         )
         await conn.execute(f"grant usage on schema public to {service}_app, {service}_pump")
         await conn.execute(f"grant select on migrations to {service}_app, {service}_pump")

@@ -19,6 +19,7 @@ import uvicorn
 import uvloop
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
+
 from plaudit.event.v1.event_batch_pb2 import ReplayRequested
 
 from . import clock, db, errors, events, faults, telemetry, tenancy, timers
@@ -109,7 +110,9 @@ class CallInterceptor(errors.ErrorInterceptor):
 
         async def checked(request: Any, context: tenancy.Context) -> Any:
             if caller is None:
-                refusal: errors.ServiceError = errors.Unauthenticated("CREDENTIAL_INVALID", "no valid service credential")
+                refusal: errors.ServiceError = errors.Unauthenticated(
+                    "CREDENTIAL_INVALID", "no valid service credential"
+                )
                 await context.abort_with_status(errors.status_of(refusal))
             if context.time_remaining() is None:
                 refusal = errors.InvalidArgument("DEADLINE_MISSING", "every call needs a deadline")
@@ -171,7 +174,7 @@ async def running(build: Callable[[S, Deps], Service], settings: S) -> AsyncIter
 def _loops(service: Service, database: Database, broker: Broker, settings: ServiceSettings) -> list[Awaitable[None]]:
     async def on_replay_requested(_: Any, batch: Batch[ReplayRequested]) -> None:
         for event in batch.events:
-            await replay(database, event.payload.since.ToDatetime(clock.now().tzinfo))
+            await replay(database, clock.instant(event.payload.since))
 
     handlers = [*service.handlers, Handler(ReplayRequested, on_replay_requested)]
     work: list[Awaitable[None]] = [events.relay(database, broker), _maintain(database, settings)]

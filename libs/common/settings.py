@@ -39,7 +39,7 @@ class ServiceSettings(BaseSettings):
     service_credentials: SecretStr
     """Who may call: `name=token,name=token`."""
     fingerprint_key: SecretStr
-    """Keys the fingerprints of facts. At least 16 characters; changing it makes every repeat look like another content."""
+    """Keys the fingerprints of facts. At least 16 characters; a changed one makes repeats look like other content."""
     clock_file: Path | None = None
     """Eight bytes, little-endian: microseconds added to the machine's clock. Absent in production."""
     environment: Literal["dev", "prod"] = "prod"

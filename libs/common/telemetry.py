@@ -16,7 +16,7 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
-        line = {
+        line: dict[str, object] = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
@@ -29,7 +29,9 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info and record.exc_info[0]:
             line["error"] = record.exc_info[0].__name__
             # Frames only: an exception's text may quote a row.
-            line["stack"] = [line for line in self.formatException(record.exc_info).splitlines() if line.startswith("  ")]
+            line["stack"] = [
+                frame for frame in self.formatException(record.exc_info).splitlines() if frame.startswith("  File")
+            ]
         return json.dumps(line, default=str, ensure_ascii=False)
 
 

@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import asyncpg
 import grpc
 import sqlalchemy as sa
+from asyncpg.pool import PoolConnectionProxy
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from .db import ACQUIRE_SECONDS, Database
@@ -75,30 +76,31 @@ async def transaction(db: Database, of: Context | Call | uuid.UUID) -> AsyncIter
 @asynccontextmanager
 async def hot(db: Database, of: Context | Call | uuid.UUID) -> AsyncIterator[asyncpg.Connection]:
     """Open one asyncpg transaction under the caller's tenant, in one round trip; it commits on a clean exit."""
-    async with db.hot.acquire(timeout=ACQUIRE_SECONDS) as conn:
-        # A UUID has no character that SQL could misread, and one simple query saves a round trip.
-        async with _begun(conn, f"begin; set local app.tenant = '{_tenant(of)}'"):
-            yield conn
+    # A UUID has no character that SQL could misread, and one simple query saves a round trip.
+    begin = f"begin; set local app.tenant = '{_tenant(of)}'"
+    async with db.hot.acquire(timeout=ACQUIRE_SECONDS) as proxy, _begun(proxy, begin) as conn:
+        yield conn
 
 
 @asynccontextmanager
 async def pumping(db: Database) -> AsyncIterator[asyncpg.Connection]:
     """Open one transaction of the pump role: outbox, inbox, dead letters and timers of every tenant."""
-    async with db.pump.acquire(timeout=ACQUIRE_SECONDS) as conn, _begun(conn, "begin"):
+    async with db.pump.acquire(timeout=ACQUIRE_SECONDS) as proxy, _begun(proxy, "begin") as conn:
         yield conn
 
 
 @asynccontextmanager
-async def _begun(conn: asyncpg.Connection, begin: str) -> AsyncIterator[None]:
+async def _begun(proxy: PoolConnectionProxy, begin: str) -> AsyncIterator[asyncpg.Connection]:
+    conn = cast("asyncpg.Connection", proxy)
     try:
         await conn.execute(begin)
-        yield
+        yield conn
         await conn.execute("commit")
     except BaseException:
         # Cut the connection rather than hand it on with a transaction open.
         try:
             await conn.execute("rollback", timeout=2)
-        except BaseException:  # noqa: BLE001
+        except BaseException:
             conn.terminate()
         raise
 

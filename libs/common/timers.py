@@ -22,16 +22,17 @@ CLAIM = 500
 """Rows of one kind and tenant handled in one transaction."""
 POLL_SECONDS = 0.25
 """How late a due row may be noticed when nothing else happens."""
-MAX_WAIT_SECONDS = 300.0
 _log = logging.getLogger(__name__)
 
-_SCHEDULE = """insert into timers (tenant_id, kind, id, due_at) select $1, $2, i, d from unnest($3::text[], $4::timestamptz[]) as t(i, d)
-order by i on conflict (tenant_id, kind, id) do update set due_at = least(timers.due_at, excluded.due_at), attempts = 0"""
+_SCHEDULE = """insert into timers (tenant_id, kind, id, due_at)
+select $1, $2, i, d from unnest($3::text[], $4::timestamptz[]) as t(i, d) order by i
+on conflict (tenant_id, kind, id) do update set due_at = least(timers.due_at, excluded.due_at), attempts = 0"""
 _FIND = "select tenant_id, kind, count(*) as n from timers where due_at <= $1 group by tenant_id, kind limit 200"
 _CLAIM = """delete from timers where (tenant_id, kind, id) in (
     select tenant_id, kind, id from timers where tenant_id = $1 and kind = $2 and due_at <= $3
     order by due_at limit $4 for update skip locked) returning id"""
-_POSTPONE = """update timers set attempts = attempts + 1, due_at = $3 + least(300, power(2, least(attempts, 8))) * interval '1 second'
+_POSTPONE = """update timers
+set attempts = attempts + 1, due_at = $3 + least(300, power(2, least(attempts, 8))) * interval '1 second'
 where tenant_id = $1 and kind = $2 and due_at <= $3"""
 
 
@@ -110,7 +111,9 @@ JOB_KIND = "job"
 _JOB_LEASE = timedelta(minutes=10)
 
 
-async def start_job(conn: asyncpg.Connection | AsyncConnection, tenant_id: uuid.UUID, kind: str, arguments: dict[str, Any]) -> str:
+async def start_job(
+    conn: asyncpg.Connection | AsyncConnection, tenant_id: uuid.UUID, kind: str, arguments: dict[str, Any]
+) -> str:
     """Queue long work in the transaction of `conn`; return its job id. The service's `jobs.py` knows the kind."""
     job_id = clock.new_id("job")
     now = clock.now()

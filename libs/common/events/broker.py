@@ -23,9 +23,9 @@ from nats.js.api import (
     StoreCompression,
     StreamConfig,
 )
-from plaudit.event.v1.event_batch_pb2 import Event, EventBatch, ReplayRequested
 
 from libs.common import clock
+from plaudit.event.v1.event_batch_pb2 import Event, EventBatch, ReplayRequested
 
 STREAM = "EVENTS"
 SUBJECTS = "plaudit.>"
@@ -59,7 +59,7 @@ class Broker:
         """Return the client once it was connected for the first time."""
         if self._connecting is None:
             self.start()
-        assert self._connecting is not None  # noqa: S101
+        assert self._connecting is not None
         return await asyncio.shield(self._connecting)
 
     async def jetstream(self) -> JetStreamContext:
@@ -104,7 +104,9 @@ class Broker:
 def durables(service: str, handlers: Sequence[Any]) -> dict[str, list[str]]:
     """Return a service's two durables with the subjects of each: the streams, and the rest."""
     streams = sorted(handler.subject for handler in handlers if handler.stream)
-    rest = sorted({handler.subject for handler in handlers if not handler.stream} | {ReplayRequested.DESCRIPTOR.full_name})
+    rest = sorted(
+        {handler.subject for handler in handlers if not handler.stream} | {ReplayRequested.DESCRIPTOR.full_name}
+    )
     # A durable without subjects would be given everything, so it waits for one that nobody publishes.
     return {f"{service}-streams": streams or [f"plaudit.{service}.none"], f"{service}-rest": rest}
 
@@ -194,8 +196,8 @@ async def request_replay(url: str, since: datetime) -> None:
 
 
 async def _publish_replay(js: JetStreamContext, since: datetime) -> None:
-    now = clock.now()
-    request = ReplayRequested(since=since)
+    now = clock.stamp(clock.now())
+    request = ReplayRequested(since=clock.stamp(since))
     event = Event(event_id=clock.new_id("evt"), occurred_at=now, recorded_at=now, payload=request.SerializeToString())
     batch = EventBatch(message_id=clock.new_uuid(), tenant_id=NO_TENANT, events=[event])
     await js.publish(

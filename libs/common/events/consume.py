@@ -8,18 +8,18 @@ import random
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 import asyncpg
 import nats.errors
 from google.protobuf.message import DecodeError, Message
 from nats.aio.msg import Msg
-from plaudit.event.v1.event_batch_pb2 import Event, EventBatch
 
 from libs.common import clock, faults, tenancy
 from libs.common.db import Database
 from libs.common.errors import is_transient
+from plaudit.event.v1.event_batch_pb2 import Event, EventBatch
 
 from .broker import NO_TENANT, STREAM, Broker
 from .deadletters import park, park_unreadable
@@ -124,7 +124,7 @@ class _Consumer:
             try:
                 failure = await self._together(tenant_id, messages)
                 if failure is None:
-                    return
+                    return None
                 if len(messages) == 1:
                     return await self._alone(tenant_id, messages[0], failure)
             except Exception as error:
@@ -137,7 +137,7 @@ class _Consumer:
             # Somewhere in here is poison: the good messages must not wait for it.
             for message in messages:
                 await self._until_done(tenant_id, [message])
-            return
+            return None
 
     async def _together(self, tenant_id: uuid.UUID, messages: list[_Message]) -> Exception | None:
         """Handle messages in one transaction and acknowledge them; return what failed on a healthy database."""
@@ -147,7 +147,9 @@ class _Consumer:
                 by_subject: dict[str, list[Received[Any]]] = {}
                 for message in fresh:
                     handler = self.handlers[message.raw.subject]
-                    by_subject.setdefault(handler.subject, []).extend(_received(handler, e) for e in message.batch.events)
+                    by_subject.setdefault(handler.subject, []).extend(
+                        _received(handler, e) for e in message.batch.events
+                    )
                 for subject, events in by_subject.items():
                     await self.handlers[subject].handle(conn, Batch(tenant_id, events))
                 faults.hit("consumer.before_commit")
@@ -248,8 +250,8 @@ def _parts(messages: list[_Message]) -> list[list[_Message]]:
 def _received(handler: Handler[P], event: Event) -> Received[P]:
     return Received(
         event.event_id,
-        event.occurred_at.ToDatetime(UTC),
-        event.recorded_at.ToDatetime(UTC),
+        clock.instant(event.occurred_at),
+        clock.instant(event.recorded_at),
         handler.payload.FromString(event.payload),
         event.traceparent,
     )

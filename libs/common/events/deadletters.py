@@ -4,9 +4,9 @@ import uuid
 from collections.abc import Sequence
 
 import asyncpg
-from plaudit.event.v1.event_batch_pb2 import Event, EventBatch
 
 from libs.common import clock
+from plaudit.event.v1.event_batch_pb2 import Event, EventBatch
 
 from .broker import NO_TENANT
 

@@ -7,10 +7,10 @@ from datetime import datetime
 
 import asyncpg
 from google.protobuf.message import Message
-from plaudit.event.v1.event_batch_pb2 import Event, EventBatch
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common import clock, db
+from plaudit.event.v1.event_batch_pb2 import Event, EventBatch
 
 MAX_ITEMS = 500
 """Items in one message."""
@@ -19,6 +19,9 @@ MAX_BYTES = 200 * 1024
 
 _INSERT = """insert into outbox (tenant_id, message_id, subject, payload, created_at)
 select $1, m, s, p, $5 from unnest($2::text[], $3::text[], $4::bytea[]) as t(m, s, p)"""
+
+
+_EVENTS_TAG = bytes([EventBatch.EVENTS_FIELD_NUMBER << 3 | 2])
 
 
 class Bell:
@@ -52,19 +55,27 @@ def header(tenant_id: uuid.UUID) -> tuple[str, bytes]:
     return message_id, EventBatch(message_id=message_id, tenant_id=str(tenant_id)).SerializeToString()
 
 
-def frame(payload: Message, occurred_at: datetime, recorded_at: datetime, traceparent: str = "") -> bytes:
+def frame(
+    payload: Message, event_id: str, occurred_at: datetime, recorded_at: datetime, traceparent: str = ""
+) -> bytes:
     """Return one event as it stands inside a message: header and frames, put end to end, are an EventBatch.
 
-    Protobuf reads concatenated messages as one message, so SQL can leave out the items that conflicted.
+    Protobuf reads concatenated fields as one message, so SQL can leave out the items that conflicted.
     """
     event = Event(
-        event_id=clock.new_id("evt"),
-        occurred_at=occurred_at,
-        recorded_at=recorded_at,
+        event_id=event_id,
+        occurred_at=clock.stamp(occurred_at),
+        recorded_at=clock.stamp(recorded_at),
         traceparent=traceparent,
         payload=payload.SerializeToString(),
-    )
-    return EventBatch(events=(event,)).SerializeToString()
+    ).SerializeToString()
+    length = len(event)
+    prefix = bytearray(_EVENTS_TAG)
+    while length > 0x7F:
+        prefix.append(length & 0x7F | 0x80)
+        length >>= 7
+    prefix.append(length)
+    return bytes(prefix) + event
 
 
 async def emit(
@@ -84,10 +95,12 @@ async def emit(
         traceparent: W3C context of a sampled request.
     """
     now = clock.now()
-    times = [occurred_at or now] * len(payloads) if occurred_at is None or isinstance(occurred_at, datetime) else occurred_at
+    if occurred_at is None or isinstance(occurred_at, datetime):
+        occurred_at = [occurred_at or now] * len(payloads)
     by_subject: dict[str, list[bytes]] = {}
-    for payload, at in zip(payloads, times, strict=True):
-        by_subject.setdefault(payload.DESCRIPTOR.full_name, []).append(frame(payload, at, now, traceparent))
+    for payload, at in zip(payloads, occurred_at, strict=True):
+        framed = frame(payload, clock.new_id("evt"), at, now, traceparent)
+        by_subject.setdefault(payload.DESCRIPTOR.full_name, []).append(framed)
     ids, subjects, bodies = [], [], []
     for subject, frames in by_subject.items():
         for part in cut(frames):

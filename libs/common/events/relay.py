@@ -98,7 +98,9 @@ async def _publish(js: JetStreamContext, row: asyncpg.Record) -> int:
 async def backlog(db: Database) -> tuple[int, float]:
     """Return how many rows wait to be published, and the age of the oldest in seconds."""
     async with tenancy.pumping(db) as conn:
-        row = await conn.fetchrow("select count(*) as n, min(created_at) as oldest from outbox where published_at is null")
+        row = await conn.fetchrow(
+            "select count(*) as n, min(created_at) as oldest from outbox where published_at is null"
+        )
     if row is None or row["oldest"] is None:
         return 0, 0.0
     return int(row["n"]), (clock.now() - row["oldest"]).total_seconds()
@@ -108,7 +110,8 @@ async def replay(db: Database, since: datetime) -> None:
     """Mark what was recorded since a time as unpublished: the relay sends it again, and inboxes drop what they have."""
     async with tenancy.pumping(db) as conn:
         await conn.execute(
-            "update outbox set published_at = null, replays = replays + 1 where created_at >= $1 and published_at is not null",
+            """update outbox set published_at = null, replays = replays + 1
+               where created_at >= $1 and published_at is not null""",
             since,
         )
     bell.ring()

@@ -17,7 +17,7 @@ begin
         part := parent || '_p' || to_char(lower_bound at time zone 'UTC', 'YYYYMMDD');
         if to_regclass('public.' || quote_ident(part)) is null then
             begin
-                execute format('create table %I partition of %I for values from (%L) to (%L)',
+                execute format('create table public.%I partition of public.%I for values from (%L) to (%L)',
                                part, parent, lower_bound, upper_bound);
                 execute format('alter table %I enable row level security', part);
                 execute format('alter table %I force row level security', part);
