@@ -15,9 +15,9 @@ from deploy.local import clock, nats, postgres
 from deploy.local.environment import service_environment
 from deploy.local.folder import SERVICES, Folder, Trouble, load_secrets, read_state, supervisor_pid
 from deploy.local.operations import addresses_of
+from deploy.local.output import say
 from deploy.local.ports import Ports
 from deploy.local.process import leftovers
-from deploy.local.up import say
 
 _FREE_BYTES = 1_073_741_824
 _OLDEST_PYTHON = (3, 11)
@@ -94,7 +94,7 @@ def _stack(folder: Folder) -> Iterator[Finding]:
         yield Finding(one == "healthy", f"{name} is {one}", f"`plaudit logs {name}` says why")
         restarts = state["restarts"].get(name, 0)
         if restarts:
-            yield Finding(is_well=True, what=f"{name} was started again {restarts} times: see its log if nobody killed it")
+            yield Finding(is_well=True, what=f"{name} was started again {restarts} times: its log says why")
     offset = clock.read_offset(folder)
     if offset:
         yield Finding(is_well=True, what=f"the clock is moved by {offset} (`plaudit clock set real` puts it back)")

@@ -14,13 +14,18 @@ async def grpc_serves(address: str) -> bool:
     """Tell whether a gRPC server says SERVING for itself as a whole."""
     if not await _listens(address):
         return False
-    from grpc import aio  # noqa: PLC0415 - a tenth of a second, spent while the services start, not before
-    from grpc_health.v1 import health_pb2, health_pb2_grpc  # noqa: PLC0415
+    # A tenth of a second, spent while the services start, not before.
+    from grpc import aio  # noqa: PLC0415
+    from grpc_health.v1 import health_pb2  # noqa: PLC0415
 
     async with aio.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
         try:
-            request = health_pb2.HealthCheckRequest()
-            answer = await health_pb2_grpc.HealthStub(channel).Check(request, timeout=_TIMEOUT_SECONDS)
+            check = channel.unary_unary(
+                "/grpc.health.v1.Health/Check",
+                request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+                response_deserializer=health_pb2.HealthCheckResponse.FromString,
+            )
+            answer = await check(health_pb2.HealthCheckRequest(), timeout=_TIMEOUT_SECONDS)
         except aio.AioRpcError:
             return False
     return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)

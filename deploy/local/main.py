@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from deploy.local import clock, operations, status
 from deploy.local.folder import PROCESSES, SERVICES, Folder, Trouble, default_root
 
 _ALL_SCOPES = "all"
@@ -37,7 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--data-dir", metavar="DIR", default=argparse.SUPPRESS, help=_DATA_DIR)
-    parser = argparse.ArgumentParser(prog="plaudit", parents=[shared], description="The whole of Plaudit on one machine.")
+    text = "The whole of Plaudit on one machine."
+    parser = argparse.ArgumentParser(prog="plaudit", parents=[shared], description=text)
     verbs = parser.add_subparsers(required=True, metavar="VERB")
 
     def verb(name: str, run: Run, text: str) -> argparse.ArgumentParser:
@@ -102,8 +104,6 @@ def _add_keys(
     one.set_defaults(run=_tenant_create)
 
 
-
-
 def _add_import(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]", *, asked_for: bool) -> None:
     if not asked_for:  # the importer brings an HTTP client along, which no other verb should wait for
         verbs.add_parser("import", help="load an export of another system (CSV or NDJSON, also .gz)")
@@ -120,20 +120,14 @@ def _up(options: argparse.Namespace, folder: Folder) -> int:
 
 
 def _down(_: argparse.Namespace, folder: Folder) -> int:
-    from deploy.local import operations
-
     return operations.down(folder)
 
 
 def _status(options: argparse.Namespace, folder: Folder) -> int:
-    from deploy.local import status
-
     return status.print_status(folder, as_json=options.json)
 
 
 def _logs(options: argparse.Namespace, folder: Folder) -> int:
-    from deploy.local import operations
-
     return operations.logs(folder, options.name, follow=options.follow)
 
 
@@ -144,32 +138,22 @@ def _doctor(_: argparse.Namespace, folder: Folder) -> int:
 
 
 def _replay(options: argparse.Namespace, folder: Folder) -> int:
-    from deploy.local import operations
-
     return operations.replay(folder, options.since)
 
 
 def _redrive(options: argparse.Namespace, folder: Folder) -> int:
-    from deploy.local import operations
-
     return operations.redrive(folder, options.service)
 
 
 def _clock_set(options: argparse.Namespace, folder: Folder) -> int:
-    from deploy.local import clock
-
     return _print_time(clock.set_to(folder, options.time).isoformat())
 
 
 def _clock_advance(options: argparse.Namespace, folder: Folder) -> int:
-    from deploy.local import clock
-
     return _print_time(clock.advance(folder, options.span).isoformat())
 
 
 def _clock_show(_: argparse.Namespace, folder: Folder) -> int:
-    from deploy.local import clock
-
     return _print_time(clock.present(folder).isoformat())
 
 
@@ -179,8 +163,6 @@ def _print_time(text: str) -> int:
 
 
 def _key(options: argparse.Namespace, folder: Folder) -> int:
-    from deploy.local import operations
-
     if not options.create:
         return operations.show_key(folder, internal=options.internal)
     return operations.create_key(
@@ -189,8 +171,6 @@ def _key(options: argparse.Namespace, folder: Folder) -> int:
 
 
 def _tenant_create(options: argparse.Namespace, folder: Folder) -> int:
-    from deploy.local import operations
-
     return operations.create_tenant(folder, options.name, test=options.test, as_json=options.json)
 
 

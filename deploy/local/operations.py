@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TextIO
 
@@ -21,8 +22,8 @@ from deploy.local.folder import (
     supervisor_pid,
     wait_released,
 )
+from deploy.local.output import say
 from deploy.local.process import end_leftovers
-from deploy.local.up import say
 
 _DOWN_SECONDS = 90.0
 _TAIL_LINES = 40
@@ -83,7 +84,7 @@ def logs(folder: Folder, name: str | None, *, follow: bool) -> int:
     return 0
 
 
-def _say_new(files: dict[str, TextIO], paths: dict[str, Path], width: int) -> bool:
+def _say_new(files: Mapping[str, TextIO], paths: dict[str, Path], width: int) -> bool:
     came = False
     for one, file in files.items():
         if paths[one].stat().st_size < file.tell():  # emptied when it had grown too long

@@ -46,8 +46,8 @@ class Ports:
             return False
         held = None
         if sys.platform == "linux":
-            # A name in the abstract namespace lives as long as its socket, and in the same network namespace as the port:
-            # two stacks that start at once can't choose the same port between the check and the listener.
+            # An abstract name lives as long as its socket, and in the same network namespace as the port: two stacks
+            # that start at once can't choose the same port between the check and the listener.
             held = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             try:
                 held.bind(f"\0plaudit-port-{port}")

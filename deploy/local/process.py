@@ -66,7 +66,7 @@ def _tie_to(parent: int, death_signal: signal.Signals) -> Callable[[], None]:
     return tie
 
 
-def _open_log(path: Path) -> Any:  # noqa: ANN401 - the type of an opened file is private to typeshed
+def _open_log(path: Path) -> Any:
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
 
 

@@ -31,7 +31,9 @@ async def prepare_databases(folder: Folder, secrets: Secrets, addresses: Address
     clock.use_file(folder.clock)
     wanted = {name: _mark(name, secrets) for name in SERVICES}
     try:
-        admin = await asyncpg.connect(addresses.admin_dsn, ssl=False if addresses.embedded_postgres else None)
+        admin = await asyncpg.connect(
+            addresses.admin_dsn, ssl=False if addresses.embedded_postgres else None,
+        )  # fmt: skip
     except (OSError, asyncpg.PostgresError) as error:
         message = f"PostgreSQL does not let the administrator in: {error}"
         raise Trouble(message) from error
@@ -72,6 +74,7 @@ async def stream_is_made(addresses: Addresses, known: dict[str, Any]) -> bool:
     """Tell whether the stream and its durables are those that this code made before.
 
     Args:
+        addresses: where the broker is.
         known: what `make_stream` returned.
 
     Raises:

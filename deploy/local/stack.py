@@ -10,7 +10,16 @@ from typing import Any
 
 from deploy.local import health, nats, postgres, schema, tenants
 from deploy.local.environment import Addresses, service_environment, without_login
-from deploy.local.folder import REPOSITORY, SERVICES, Folder, Trouble, load_secrets, read_state, save_secrets, write_state
+from deploy.local.folder import (
+    REPOSITORY,
+    SERVICES,
+    Folder,
+    Trouble,
+    load_secrets,
+    read_state,
+    save_secrets,
+    write_state,
+)
 from deploy.local.ports import Ports
 from deploy.local.process import Launch, end_leftovers, started_at
 from deploy.local.supervisor import Program, Say, Supervisor
@@ -212,7 +221,7 @@ class Stack:
             async with asyncio.timeout(SERVER_SECONDS):
                 await self._stream_ready.wait()
         except TimeoutError as error:
-            message = f"the event stream could not be made within {SERVER_SECONDS:.0f} s, see {self.folder.log('stream')}"
+            message = f"the event stream was not made within {SERVER_SECONDS:.0f} s, see {self.folder.log('stream')}"
             raise Trouble(message) from error
 
     async def _first_key(self) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from deploy.local.folder import SERVICES, Folder, State, read_json, read_state, supervisor_pid
-from deploy.local.up import say
+from deploy.local.output import say
 
 NOT_RUNNING = 3
 

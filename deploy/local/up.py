@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from deploy.local.folder import REPOSITORY, Folder, Lock, Trouble, load_secrets, read_state, supervisor_pid
+from deploy.local.output import say
 from deploy.local.stack import Stack
 
 _DETACHED_SECONDS = 180.0
@@ -125,15 +126,6 @@ def _already(folder: Folder) -> str:
         f"a stack is already running on {folder.root} (process {supervisor_pid(folder)}, {url}): "
         "stop it with `plaudit down`, or name another folder with --data-dir"
     )
-
-
-def say(text: str) -> None:
-    """Print a line; a reader that went away is no reason to stop."""
-    try:
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
-    except BrokenPipeError:
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - kept until the process ends
 
 
 if __name__ == "__main__":
