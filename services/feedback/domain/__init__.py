@@ -34,7 +34,11 @@ from .changes import (
     nps_change_clustered,
 )
 from .clocks import DEFAULT_POLICY, SlaPolicy, clocks_of, is_overdue, next_due_at
-from .metrics import METRICS, Estimate, category_of, ces, ces_easy, csat, net_of, nps, nps_clustered
+from .comparisons import Sides, mixed_of, p_value_of, start_before
+from .defaults import DEFAULT_TEAM, default_clocks_of, first_due_at, overdue_from
+from .forms import problem_with_form, problem_with_step_texts, problem_with_update
+from .metrics import METRICS, Counts, Estimate, category_of, ces, ces_easy, csat, net_of, nps, nps_clustered
+from .moves import case_event, change_of, contacted, is_past, moved, settled_at, updated
 from .periods import INTERVALS, end_of, problem_with_period, series_of, sorted_keys, span_of, start_of
 from .responses import (
     SCALES,
@@ -45,6 +49,7 @@ from .responses import (
     problem_with_response,
     question_of,
 )
+from .surveys import problem_with_survey
 
 __all__ = [
     "ACT_WITHIN",
@@ -52,6 +57,7 @@ __all__ = [
     "ANONYMOUS",
     "CHANGES",
     "DEFAULT_POLICY",
+    "DEFAULT_TEAM",
     "INTERVALS",
     "METRICS",
     "OPENS_CASE",
@@ -59,47 +65,66 @@ __all__ = [
     "TOO_OLD",
     "Calendar",
     "Change",
+    "Counts",
     "Estimate",
     "Problem",
     "Question",
+    "Sides",
     "SlaPolicy",
     "add_working_seconds",
     "are_significant",
     "calendar_of",
+    "case_event",
     "case_verdict",
     "category_of",
     "ces",
     "ces_change",
     "ces_easy",
+    "change_of",
     "clocks_of",
     "confirmation_after",
+    "contacted",
     "csat",
     "csat_change",
+    "default_clocks_of",
     "end_of",
+    "first_due_at",
     "is_negative",
     "is_open",
     "is_overdue",
+    "is_past",
     "last_step_at",
+    "mixed_of",
+    "moved",
     "net_of",
     "next_due_at",
     "nps",
     "nps_change",
     "nps_change_clustered",
     "nps_clustered",
+    "overdue_from",
+    "p_value_of",
     "problem_with_at",
     "problem_with_calendar",
     "problem_with_contact",
+    "problem_with_form",
     "problem_with_mention",
     "problem_with_occurred_at",
     "problem_with_period",
     "problem_with_response",
+    "problem_with_step_texts",
+    "problem_with_survey",
     "problem_with_transition",
+    "problem_with_update",
     "question_of",
     "series_of",
+    "settled_at",
     "sorted_keys",
     "span_of",
+    "start_before",
     "start_of",
     "steps_from",
+    "updated",
     "urgency_after",
     "working_seconds_between",
 ]

@@ -179,24 +179,16 @@ def score_of(entries: Iterable[Entry], as_of: datetime) -> Score:
     for index, entry in enumerate(ordered):
         days[_day_of(entry.occurred_at), entry.dimension].append(index)
     today = _day_of(as_of)
-    weights = [entry.weight for entry in ordered]
     contributions = [0] * len(ordered)
     dimensions = dict.fromkeys(DIMENSIONS, 0)
     for (day, dimension), group in days.items():
-        shares = _shares([weights[index] for index in group], decay_factor(today - day))
+        shares = _shares([ordered[index].weight for index in group], decay_factor(today - day))
         dimensions[dimension] += sum(shares)
         for index, share in zip(group, shares, strict=True):
             contributions[index] = share
     total = BASE + sum(dimensions.values())
     value = min(max(total, LOWEST), HIGHEST)
-    evidence = [Evidence("base", None, None, None, None, BASE)]
-    evidence += [
-        Evidence(entry.signal, entry.kind, entry.id, entry.dimension, entry.occurred_at, contribution)
-        for entry, contribution in zip(ordered, contributions, strict=True)
-    ]
-    if value != total:
-        evidence.append(Evidence("clamp", None, None, None, None, value - total))
-    return Score(value, dimensions, tuple(evidence))
+    return Score(value, dimensions, _evidence(ordered, contributions, value - total))
 
 
 @lru_cache(maxsize=65_536)
@@ -216,6 +208,16 @@ def _shares(weights: list[int], factor: float) -> list[int]:
     for index in by_fraction[:left]:
         shares[index] += 1
     return shares
+
+
+def _evidence(ordered: list[Entry], contributions: list[int], clamp: int) -> tuple[Evidence, ...]:
+    base = Evidence("base", None, None, None, None, BASE)
+    items = [
+        Evidence(entry.signal, entry.kind, entry.id, entry.dimension, entry.occurred_at, contribution)
+        for entry, contribution in zip(ordered, contributions, strict=True)
+    ]
+    end = [Evidence("clamp", None, None, None, None, clamp)] if clamp else []
+    return (base, *items, *end)
 
 
 def _place(entry: Entry) -> tuple[datetime, str, str]:
