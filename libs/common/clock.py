@@ -13,7 +13,7 @@ _state: dict[str, mmap.mmap] = {}
 
 
 def use_file(path: Path | None) -> None:
-    """Follow the offset in a file (eight bytes, little-endian, microseconds); every process that maps it moves at once."""
+    """Follow the offset in a file (eight bytes, little-endian, microseconds): all that map it move at once."""
     if old := _state.pop("map", None):
         old.close()
     if path is None:

@@ -1,4 +1,4 @@
-"""One error for every service, and the interceptor that turns it into a gRPC status with google.rpc.ErrorInfo."""
+"""One error for every service, and the guard that turns it into a gRPC status with google.rpc.ErrorInfo."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 DOMAIN = "plaudit"
+Behaviour = Callable[[Any, Any], Awaitable[Any]]
 _log = logging.getLogger(__name__)
 
 
@@ -130,7 +131,7 @@ def status_of(error: ServiceError) -> grpc.Status:
         violation = error_details_pb2.BadRequest.FieldViolation(field=pointer, description=error.message)
         details.append(_packed(error_details_pb2.BadRequest(field_violations=[violation])))
     status = status_pb2.Status(code=error.code, message=error.message, details=details)
-    return cast("grpc.Status", rpc_status.to_status(status))
+    return rpc_status.to_status(status)
 
 
 def _packed(message: Any) -> AnyMessage:
@@ -156,38 +157,25 @@ def from_rpc(error: grpc.aio.AioRpcError) -> ServiceError:
     return kind("INTERNAL", "internal error")
 
 
-class ErrorInterceptor(grpc.aio.ServerInterceptor):
-    """Turns what a servicer raises into a status; what nobody foresaw is logged and becomes INTERNAL without its text."""
+def guarded(method: str, behaviour: Behaviour) -> Behaviour:
+    """Wrap an RPC: what it raises becomes a status; what nobody foresaw is logged and becomes a bare INTERNAL.
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any]:
-        """Wrap unary methods; streams (health watch, reflection) pass as they are."""
-        handler = await continuation(handler_call_details)
-        if handler is None or handler.unary_unary is None:
-            return handler
-        behaviour = cast("Callable[[Any, grpc.aio.ServicerContext[Any, Any]], Awaitable[Any]]", handler.unary_unary)
-        method = handler_call_details.method
+    Left alone, grpc.aio sends the exception's text to the caller.
+    """
 
-        async def guarded(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-            try:
-                return await behaviour(request, context)
-            except ServiceError as error:
-                await context.abort_with_status(status_of(error))
-            except (asyncio.CancelledError, grpc.aio.AbortError):
-                raise
-            except Exception as error:
-                if is_transient(error):
-                    _log.warning("dependency away", extra={"method": method, "error": type(error).__name__})
-                    away = Unavailable("DEPENDENCY_UNAVAILABLE", "a store behind this service is not available")
-                    await context.abort_with_status(status_of(away))
-                _log.exception("unforeseen", extra={"method": method})
-                await context.abort(grpc.StatusCode.INTERNAL, "internal error")
+    async def answer(request: Any, context: Any) -> Any:
+        try:
+            return await behaviour(request, context)
+        except ServiceError as error:
+            await context.abort_with_status(status_of(error))
+        except (asyncio.CancelledError, grpc.aio.AbortError):
+            raise
+        except Exception as error:
+            if is_transient(error):
+                _log.warning("dependency away", extra={"method": method, "error": type(error).__name__})
+                away = Unavailable("DEPENDENCY_UNAVAILABLE", "a store behind this service is not available")
+                await context.abort_with_status(status_of(away))
+            _log.exception("unforeseen", extra={"method": method})
+            await context.abort(grpc.StatusCode.INTERNAL, "internal error")
 
-        return grpc.unary_unary_rpc_method_handler(
-            guarded,  # type: ignore[arg-type]
-            request_deserializer=handler.request_deserializer,
-            response_serializer=handler.response_serializer,
-        )
+    return answer

@@ -12,7 +12,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import grpc
 import uvicorn
@@ -30,7 +30,6 @@ from .settings import ServiceSettings
 
 S = TypeVar("S", bound=ServiceSettings)
 _HEALTH = "/grpc.health.v1.Health/"
-_REFLECTION = "/grpc.reflection."
 _log = logging.getLogger(__name__)
 
 OPTIONS = (
@@ -85,43 +84,32 @@ class Running:
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
 
-class CallInterceptor(errors.ErrorInterceptor):
-    """Refuses callers without a credential and calls without a deadline, before the errors' interceptor takes over."""
+class CallInterceptor(grpc.aio.ServerInterceptor):
+    """Refuses callers without a credential and calls without a deadline, and guards what RPCs raise."""
 
     def __init__(self, credentials: str) -> None:
         pairs = (part.partition("=") for part in credentials.split(",") if part)
         self._tokens = {f"Bearer {token}".encode(): name for name, _, token in pairs}
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any]:
-        """Check the credential of everything but health and reflection."""
+    async def intercept_service(self, continuation: Any, handler_call_details: grpc.HandlerCallDetails) -> Any:
+        """Wrap every unary method but health's; streams (health watch, reflection) pass as they are."""
+        handler = await continuation(handler_call_details)
         method = handler_call_details.method
-        if method.startswith((_HEALTH, _REFLECTION)):
-            return await continuation(handler_call_details)
-        handler = await super().intercept_service(continuation, handler_call_details)
-        if handler is None or handler.unary_unary is None:
+        if handler is None or handler.unary_unary is None or method.startswith(_HEALTH):
             return handler
         metadata = dict(handler_call_details.invocation_metadata or ())
         caller = self._name_of(str(metadata.get("authorization", "")))
-        inner = cast("Callable[[Any, tenancy.Context], Awaitable[Any]]", handler.unary_unary)
 
-        async def checked(request: Any, context: tenancy.Context) -> Any:
+        async def checked(request: Any, context: Any) -> Any:
             if caller is None:
-                refusal: errors.ServiceError = errors.Unauthenticated(
-                    "CREDENTIAL_INVALID", "no valid service credential"
-                )
-                await context.abort_with_status(errors.status_of(refusal))
+                raise errors.Unauthenticated("CREDENTIAL_INVALID", "no valid service credential")
             if context.time_remaining() is None:
-                refusal = errors.InvalidArgument("DEADLINE_MISSING", "every call needs a deadline")
-                await context.abort_with_status(errors.status_of(refusal))
-            tenancy.caller_name.set(caller or "")
-            return await inner(request, context)
+                raise errors.InvalidArgument("DEADLINE_MISSING", "every call needs a deadline")
+            tenancy.caller_name.set(caller)
+            return await handler.unary_unary(request, context)
 
         return grpc.unary_unary_rpc_method_handler(
-            checked,  # type: ignore[arg-type]
+            errors.guarded(method, checked),
             request_deserializer=handler.request_deserializer,
             response_serializer=handler.response_serializer,
         )
@@ -264,7 +252,7 @@ async def _http(service: Service, settings: ServiceSettings, up: Running) -> Asy
     socket = config.bind_socket()
     up.address = "{}:{}".format(*socket.getsockname()[:2])
     serving = asyncio.create_task(server.serve(sockets=[socket]))
-    while not server.started and not serving.done():
+    while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.005)
     try:
         yield
@@ -289,7 +277,8 @@ def serve(build: Callable[[S, Deps], Service], settings: S) -> None:
             gc.freeze()
             stopping = asyncio.create_task(stop.wait())
             given_up = asyncio.create_task(up.deps.broker.closed.wait())
-            await asyncio.wait({stopping, given_up, up.failed}, return_when=asyncio.FIRST_COMPLETED)
+            ends: set[asyncio.Future[Any]] = {stopping, given_up, up.failed}
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             code = 0 if stop.is_set() else 1
             stopping.cancel()
             given_up.cancel()

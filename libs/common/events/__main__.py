@@ -21,7 +21,7 @@ def main() -> None:
     made = asyncio.run(
         ensure_stream(
             os.environ["NATS_URL"],
-            services,  # type: ignore[arg-type]
+            services,
             max_bytes=int(os.environ.get("STREAM_MAX_BYTES", "2147483648")),
             replicas=int(os.environ.get("STREAM_REPLICAS", "1")),
         ),

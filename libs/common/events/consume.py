@@ -118,7 +118,7 @@ class _Consumer:
             alive.cancel()
 
     async def _until_done(self, tenant_id: uuid.UUID, messages: list[_Message]) -> None:
-        """Handle messages together; where that fails, one by one; while the database is away, probe and count nothing."""
+        """Handle messages together, and one by one where that fails; while the database is away, only probe."""
         wait = 0.05
         while True:
             try:

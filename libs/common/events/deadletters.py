@@ -15,6 +15,8 @@ _PARK = """insert into dead_letter
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 on conflict (tenant_id, consumer, event_id) where redriven_at is null do nothing"""
 
+_SEND = "insert into outbox (tenant_id, message_id, subject, payload, created_at) values ($1, $2, $3, $4, $5)"
+
 
 async def park(
     conn: asyncpg.Connection,
@@ -82,7 +84,8 @@ async def redrive(pump_dsn: str) -> int:
     try:
         async with conn.transaction():
             rows = await conn.fetch(
-                "update dead_letter set redriven_at = $1 where redriven_at is null returning tenant_id, subject, event_id, event",
+                """update dead_letter set redriven_at = $1 where redriven_at is null
+                   returning tenant_id, subject, event""",
                 clock.now(),
             )
             for row in rows:
@@ -93,14 +96,7 @@ async def redrive(pump_dsn: str) -> int:
                 if str(row["tenant_id"]) != NO_TENANT:
                     batch.events.append(Event.FromString(row["event"]))
                     body = batch.SerializeToString()
-                await conn.execute(
-                    "insert into outbox (tenant_id, message_id, subject, payload, created_at) values ($1, $2, $3, $4, $5)",
-                    row["tenant_id"],
-                    message_id,
-                    row["subject"],
-                    body,
-                    clock.now(),
-                )
+                await conn.execute(_SEND, row["tenant_id"], message_id, row["subject"], body, clock.now())
     finally:
         await conn.close()
     return len(rows)
