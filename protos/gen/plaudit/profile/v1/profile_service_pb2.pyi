@@ -399,29 +399,49 @@ Global___ArchiveCustomerResponse: _TypeAlias = ArchiveCustomerResponse  # noqa: 
 class RecordActivitiesRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
-    ACTIVITIES_FIELD_NUMBER: _builtins.int
-    CONTEXTS_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def activities(self) -> _containers.RepeatedCompositeFieldContainer[_profile_pb2.Activity]:
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___ActivityItem]:
         """1 to 256."""
-
-    @_builtins.property
-    def contexts(self) -> _containers.RepeatedCompositeFieldContainer[_ingest_pb2.ItemContext]:
-        """How they came: none, one for all, or one for each."""
 
     def __init__(
         self,
         *,
-        activities: _abc.Iterable[_profile_pb2.Activity] | None = ...,
-        contexts: _abc.Iterable[_ingest_pb2.ItemContext] | None = ...,
+        items: _abc.Iterable[Global___ActivityItem] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activities", b"activities", "contexts", b"contexts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RecordActivitiesRequest: _TypeAlias = RecordActivitiesRequest  # noqa: Y015
+
+@_typing.final
+class ActivityItem(_message.Message):
+    """One activity and how it came."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTIVITY_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def activity(self) -> _profile_pb2.Activity: ...
+    @_builtins.property
+    def context(self) -> _ingest_pb2.ItemContext: ...
+    def __init__(
+        self,
+        *,
+        activity: _profile_pb2.Activity | None = ...,
+        context: _ingest_pb2.ItemContext | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "context", b"context"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "context", b"context"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ActivityItem: _TypeAlias = ActivityItem  # noqa: Y015
 
 @_typing.final
 class RecordActivitiesResponse(_message.Message):

@@ -1,0 +1,141 @@
+"""The rules for single fields: ids, words, times, money, free-form JSON; not for whole customers or activities."""
+
+import json
+import re
+import unicodedata
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from plaudit.common.v1.money_pb2 import Money
+
+MAX_ITEM_BYTES: Final = 32 * 1024
+MAX_JSON_BYTES: Final = 16 * 1024
+MAX_KEYS: Final = 64
+MAX_DEPTH: Final = 4
+MAX_TEXT: Final = 1_000
+MAX_NAME: Final = 200
+MAX_AMOUNT: Final = 2**53 - 1
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
+# Control characters, and those that turn the direction of the text around them. Line breaks and tabs are text.
+_UNSAFE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff]")
+_FAR = timedelta(hours=24)
+
+_CURRENCY = re.compile(r"[A-Z]{3}")
+
+
+class Problem(NamedTuple):
+    """Why an item is refused: a stable code, where (RFC 6901), and a sentence that never repeats the input."""
+
+    code: str
+    pointer: str
+    detail: str
+
+
+def problem_with_id(value: str, pointer: str) -> Problem | None:
+    """Check the form of an id that a partner owns; the edge has the closer look at what it may be."""
+    if "@" in value or value.startswith("+"):
+        return Problem("ID_IS_PERSONAL", pointer, "an id must not be an e-mail address or a phone number")
+    if not _ID.fullmatch(value):
+        detail = "an id is 1 to 128 characters of A-Z a-z 0-9 . _ : - and begins with a letter or digit"
+        return Problem("ID_INVALID", pointer, detail)
+    return None
+
+
+def problem_with_text(value: str, pointer: str, *, longest: int = MAX_TEXT) -> Problem | None:
+    """Check a string that people may read: its length in code points, and nothing that hides or turns text."""
+    if len(value) > longest:
+        return Problem("ITEM_TOO_LARGE", pointer, f"at most {longest} characters")
+    if _UNSAFE.search(value):
+        return Problem("TEXT_INVALID", pointer, "control characters and direction overrides are not allowed")
+    return None
+
+
+def problem_with_time(value: Timestamp, pointer: str, now: datetime) -> Problem | None:
+    """Check that a time lies between 1970 and 24 hours ahead."""
+    if not 0 <= value.nanos < 1_000_000_000 or value.seconds < 0:
+        return Problem("TIME_OUT_OF_RANGE", pointer, "times begin with 1970-01-01T00:00:00Z")
+    if value.seconds > (now + _FAR).timestamp():
+        code = "OCCURRED_AT_IN_FUTURE" if pointer.endswith("/occurred_at") else "TIME_OUT_OF_RANGE"
+        return Problem(code, pointer, "more than 24 hours ahead")
+    return None
+
+
+def problem_with_money(value: Money, pointer: str) -> Problem | None:
+    """Check an amount that somebody paid: a currency code, not negative, exact in every JSON reader."""
+    if not _CURRENCY.fullmatch(value.currency):
+        return Problem("CURRENCY_UNKNOWN", f"{pointer}/currency", "not an ISO 4217 code in upper case")
+    if not 0 <= value.amount_minor <= MAX_AMOUNT:
+        return Problem("OUT_OF_RANGE", f"{pointer}/amount_minor", "from 0 to 2^53 - 1 minor units")
+    return None
+
+
+def problem_with_object(raw: bytes, pointer: str) -> Problem | None:
+    """Check a free-form JSON object: at most 16 KiB, 64 keys, depth 4, strings of 1,000 characters."""
+    if len(raw) > MAX_JSON_BYTES:
+        return Problem("ITEM_TOO_LARGE", pointer, "at most 16 KiB of JSON")
+    try:
+        value = json.loads(raw, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return Problem("JSON_INVALID", pointer, "not JSON")
+    if not isinstance(value, dict):
+        return Problem("JSON_INVALID", pointer, "not a JSON object")
+    keys, problem = _walk(value, pointer, 1)
+    if problem is None and keys > MAX_KEYS:
+        return Problem("ITEM_TOO_LARGE", pointer, f"at most {MAX_KEYS} keys")
+    return problem
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(constant)
+
+
+def _walk(value: Any, pointer: str, depth: int) -> tuple[int, Problem | None]:
+    """Return the number of keys in a JSON value, and the first problem with what it holds."""
+    if isinstance(value, str):
+        return 0, problem_with_text(value, pointer)
+    if isinstance(value, float) and value in (float("inf"), float("-inf")):
+        return 0, Problem("OUT_OF_RANGE", pointer, "too large a number")
+    if isinstance(value, int) and abs(value) > 2**63:
+        return 0, Problem("OUT_OF_RANGE", pointer, "too large a number")
+    if not isinstance(value, dict | list):
+        return 0, None
+    if depth > MAX_DEPTH:
+        return 0, Problem("ITEM_TOO_LARGE", pointer, f"at most {MAX_DEPTH} levels deep")
+    keys = 0
+    pairs = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, inner in pairs:
+        at = f"{pointer}/{_escaped(str(key))}"
+        if isinstance(value, dict):
+            keys += 1
+            if problem := problem_with_text(str(key), pointer, longest=MAX_NAME):
+                return keys, problem
+        more, problem = _walk(inner, at, depth + 1)
+        keys += more
+        if problem:
+            return keys, problem
+    return keys, None
+
+
+def _escaped(key: str) -> str:
+    return key.replace("~", "~0").replace("/", "~1")
+
+
+def search_key(text: str) -> str:
+    """Fold a text so that case, accents and spacing do not count."""
+    plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    folded = unicodedata.normalize("NFKD", plain.casefold())
+    return " ".join("".join(c for c in folded if not unicodedata.combining(c)).split())
+
+
+def value_of(message: Message, field: str) -> Any:
+    """Return a field's value, or None where it is absent."""
+    return getattr(message, field) if message.HasField(field) else None
+
+
+def utc(value: Timestamp) -> datetime:
+    """Return a proto's time as an aware datetime, whole microseconds."""
+    return datetime.fromtimestamp(value.seconds, UTC).replace(microsecond=value.nanos // 1000)

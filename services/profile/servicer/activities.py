@@ -1,0 +1,166 @@
+"""ActivityService over gRPC: the hot path of activities, their reading, and taking them back."""
+
+from datetime import datetime
+
+import asyncpg
+
+from libs.common import audit, clock, db, idempotency, ingest, tenancy
+from libs.common.db import Database
+from libs.common.errors import Aborted, InvalidArgument, NotFound
+from libs.common.events import emit
+from libs.common.tenancy import Call, Context
+from plaudit.common.v1.ingest_pb2 import ItemResult
+from plaudit.profile.v1 import profile_service_pb2 as pb
+from plaudit.profile.v1 import profile_service_pb2_grpc as rpc
+from plaudit.profile.v1.profile_events_pb2 import ActivityRecorded, ActivityVoided
+from plaudit.profile.v1.profile_pb2 import Activity, ActivityRecord
+
+from .. import domain, store
+from .pages import MOST_ITEMS, position_after
+
+_TOLD = (
+    "customer_id",
+    "device_id",
+    "account_id",
+    "channel",
+    "source",
+    "staff_id",
+    "team",
+    "site",
+    "moment",
+    "value",
+    "solicited",
+    "incentivised",
+    "verified",
+)
+"""What an event says of an activity word for word: keys, numbers and flags."""
+
+
+class ActivityServicer(rpc.ActivityServiceServicer):
+    def __init__(self, database: Database, fingerprint_key: bytes) -> None:
+        self._db = database
+        self._key = fingerprint_key
+
+    async def RecordActivities(
+        self, request: pb.RecordActivitiesRequest, context: Context
+    ) -> pb.RecordActivitiesResponse:
+        call = tenancy.call_of(context)
+        if not 1 <= len(request.items) <= MOST_ITEMS:
+            raise InvalidArgument("BATCH_TOO_LARGE", f"a call has 1 to {MOST_ITEMS} items", pointer="/items")
+        now = clock.now()
+        answers: dict[int, ItemResult] = {}
+        items: list[ingest.Item] = []
+        for index, item in enumerate(request.items):
+            if problem := domain.problem_with_activity(item.activity, now):
+                answers[index] = ingest.rejected(*problem)
+            else:
+                items.append(self._item(index, item, now))
+        answers |= await ingest.record(self._db, call.tenant_id, store.ACTIVITIES, items)
+        return pb.RecordActivitiesResponse(results=[answers[index] for index in range(len(request.items))])
+
+    async def GetActivity(self, request: pb.GetActivityRequest, context: Context) -> pb.GetActivityResponse:
+        async with tenancy.transaction(self._db, context) as conn:
+            record = await store.get_activity(conn, request.activity_id)
+        if record is None:
+            raise NotFound("ACTIVITY_NOT_FOUND", "there is no activity with this id")
+        return pb.GetActivityResponse(record=record)
+
+    async def ListActivities(self, request: pb.ListActivitiesRequest, context: Context) -> pb.ListActivitiesResponse:
+        size = domain.size_of(request.page_size)
+        before = position_after(request.page_token)
+        async with tenancy.transaction(self._db, context) as conn:
+            found = await store.list_activities(
+                conn,
+                customer_id=request.customer_id if request.HasField("customer_id") else None,
+                since=domain.utc(getattr(request, "from")) if request.HasField("from") else None,
+                until=domain.utc(request.to) if request.HasField("to") else None,
+                updated_after=domain.utc(request.updated_after) if request.HasField("updated_after") else None,
+                before=before,
+                limit=size + 1,
+            )
+        page, token = found[:size], ""
+        if len(found) > size:
+            last = page[-1].activity
+            token = domain.token_of(domain.utc(last.occurred_at).isoformat(), last.activity_id)
+        return pb.ListActivitiesResponse(records=page, next_page_token=token)
+
+    async def VoidActivity(self, request: pb.VoidActivityRequest, context: Context) -> pb.VoidActivityResponse:
+        call = tenancy.call_of(context)
+        if problem := domain.problem_with_text(request.reason, "/reason"):
+            raise InvalidArgument(problem.code, problem.detail, pointer=problem.pointer)
+
+        async with tenancy.transaction(self._db, call) as conn:
+
+            async def effect() -> pb.VoidActivityResponse:
+                before = await store.get_activity(conn, request.activity_id)
+                if before is None:
+                    raise NotFound("ACTIVITY_NOT_FOUND", "there is no activity with this id")
+                if before.HasField("voided_at"):
+                    return pb.VoidActivityResponse(record=before)
+                return pb.VoidActivityResponse(record=await _void(await db.raw(conn), call, before, request.reason))
+
+            return await idempotency.once(conn, context, call, request, pb.VoidActivityResponse, effect)
+
+    def _item(self, index: int, item: pb.ActivityItem, now: datetime) -> ingest.Item:
+        activity, context = item.activity, item.context
+        occurred_at = domain.utc(activity.occurred_at)
+        received_at = occurred_at if context.history else now
+        return ingest.Item(
+            index=index,
+            id=activity.activity_id,
+            fingerprint=ingest.fingerprint(self._key, activity),
+            request_token=context.request_token,
+            occurred_at=occurred_at,
+            received_at=received_at,
+            history=context.history,
+            values=store.values_of(activity),
+            event=_recorded(activity, received_at, history=context.history),
+            traceparent=context.traceparent,
+        )
+
+
+def _recorded(activity: Activity, received_at: datetime, *, history: bool) -> ActivityRecorded:
+    """Return the event of an activity: properties, incentive and link stay here."""
+    event = ActivityRecorded(
+        activity_id=activity.activity_id,
+        type=activity.type,
+        occurred_at=activity.occurred_at,
+        history=history,
+        has_incentive=bool(activity.act.incentive),
+    )
+    event.received_at.FromDatetime(received_at)
+    for field in _TOLD:
+        if (value := domain.value_of(activity, field)) is not None:
+            setattr(event, field, value)
+    if activity.HasField("amount"):
+        event.amount.CopyFrom(activity.amount)
+    if activity.act.HasField("ask_id"):
+        event.ask_id = activity.act.ask_id
+    return event
+
+
+async def _void(conn: asyncpg.Connection, call: Call, before: ActivityRecord, reason: str) -> ActivityRecord:
+    """Take one activity back, with what the lifecycle had of it, its audit row and its event."""
+    now = clock.now()
+    activity = before.activity
+    if not await store.insert_void(conn, call.tenant_id, activity.activity_id, reason, now):
+        raise Aborted("ACTIVITY_BEING_VOIDED", "the activity was taken back at the same moment; read it again")
+    after = ActivityRecord()
+    after.CopyFrom(before)
+    after.voided_at.FromDatetime(now)
+    after.void_reason = reason
+    event = ActivityVoided(activity_id=activity.activity_id, voided_at=after.voided_at)
+    if activity.HasField("customer_id"):
+        event.customer_id = activity.customer_id
+        if domain.matters(activity.type):
+            await _forget(conn, call, activity.customer_id)
+    await audit.record(conn, call, "VoidActivity", ("activity", activity.activity_id), before, after)
+    await emit(conn, call.tenant_id, [event])
+    return after
+
+
+async def _forget(conn: asyncpg.Connection, call: Call, customer_id: str) -> None:
+    """Work a customer's lifecycle facts out anew; held first, so that no fold of the same activity slips in between."""
+    await store.lock_views(conn, call.tenant_id, [customer_id])
+    facts = domain.facts_of(await store.list_steps(conn, [customer_id]))
+    await store.save_facts(conn, call.tenant_id, {customer_id: facts.get(customer_id, domain.Facts())})

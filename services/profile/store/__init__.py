@@ -1,0 +1,44 @@
+"""Every SQL statement of the profile service; row to message is the only mapping."""
+
+from .activities import (
+    ACTIVITIES,
+    get_activity,
+    insert_void,
+    list_activities,
+    list_steps,
+    list_voided,
+    values_of,
+)
+from .customers import archive_customer, get_customers, insert_stubs, save_customers
+from .views import (
+    add_facts,
+    get_view,
+    list_views,
+    lock_views,
+    save_answers,
+    save_cases,
+    save_facts,
+    save_scores,
+)
+
+__all__ = [
+    "ACTIVITIES",
+    "add_facts",
+    "archive_customer",
+    "get_activity",
+    "get_customers",
+    "get_view",
+    "insert_stubs",
+    "insert_void",
+    "list_activities",
+    "list_steps",
+    "list_views",
+    "list_voided",
+    "lock_views",
+    "save_answers",
+    "save_cases",
+    "save_customers",
+    "save_facts",
+    "save_scores",
+    "values_of",
+]
