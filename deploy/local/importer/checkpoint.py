@@ -77,7 +77,7 @@ class Checkpoint:
             beside.write_text(json.dumps(saved))
             beside.replace(self._path)
         except OSError as error:
-            message = f"the checkpoint {self._path} cannot be written ({error.strerror}): name a writable place with --rejects"
+            message = f"{self._path} cannot be written ({error.strerror}): name a writable place with --rejects"
             raise CannotRunError(message) from None
 
     def clear(self) -> None:

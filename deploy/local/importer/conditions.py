@@ -41,7 +41,7 @@ def _condition(key: str, raw: object, blanks: Blanks) -> Condition:
     return Condition(column_of(f"{key}.column", raw.get("column")), _test(key, tests[0], raw[tests[0]]), blanks)
 
 
-def _test(key: str, name: str, wanted: Any) -> Callable[[str | None], bool]:  # noqa: ANN401 - TOML holds anything
+def _test(key: str, name: str, wanted: Any) -> Callable[[str | None], bool]:
     if name == "blank":
         if not isinstance(wanted, bool):
             raise MapError(f"{key}.blank", "it is true (only rows without a value) or false (only rows with one)")

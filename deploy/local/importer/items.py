@@ -82,7 +82,7 @@ class Condition:
         return self.holds(None if cell is None else as_text(cell))
 
 
-def filled(node: Node, row: Row) -> Any:  # noqa: ANN401 - JSON holds anything
+def filled(node: Node, row: Row) -> Any:
     """Return a node's value for one row.
 
     Args:
@@ -124,7 +124,7 @@ def as_text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def date_of(cell: Cell, row: Row) -> Any:  # noqa: ANN401
+def date_of(cell: Cell, row: Row) -> Any:
     """Return the raw value of a cell that is read as a date; None where it is blank or named in `values`."""
     raw = cell.blanks.clear(cell.source.of(row, cell.blanks))
     return None if cell.values and as_text(raw) in cell.values else raw
@@ -135,7 +135,7 @@ def column_name(column: Column) -> str:
     return column if isinstance(column, str) else ".".join(column)
 
 
-def _cell(cell: Cell, row: Row) -> Any:  # noqa: ANN401
+def _cell(cell: Cell, row: Row) -> Any:
     try:
         value = _value(cell, row)
         if value is None or not cell.extra:
@@ -149,7 +149,7 @@ def _cell(cell: Cell, row: Row) -> Any:  # noqa: ANN401
         raise
 
 
-def _value(cell: Cell, row: Row) -> Any:  # noqa: ANN401
+def _value(cell: Cell, row: Row) -> Any:
     raw = cell.blanks.clear(cell.source.of(row, cell.blanks))
     if raw is None:
         return _absent(cell)
@@ -164,13 +164,13 @@ def _value(cell: Cell, row: Row) -> Any:  # noqa: ANN401
     return cell.convert(raw)
 
 
-def _absent(cell: Cell) -> Any:  # noqa: ANN401
+def _absent(cell: Cell) -> Any:
     if cell.default is None and cell.required:
         raise RefusedError("BLANK", f"no value for {cell.path}, which every row needs")
     return cell.default
 
 
-def _needed(node: Cell | Constant, row: Row) -> Any:  # noqa: ANN401
+def _needed(node: Cell | Constant, row: Row) -> Any:
     value = filled(node, row)
     if value is None and isinstance(node, Cell):
         raise RefusedError("BLANK", f"no value for {node.path}, which an amount needs", field=node.path)

@@ -8,7 +8,7 @@ import io
 import json
 import zlib
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -76,43 +76,57 @@ def opened(path: Path, spec: FileSpec) -> Iterator[Opened]:
     Raises:
         CannotRunError: it cannot be opened or read, is no text, or has no header.
     """
-    try:
-        with path.open("rb") as raw, _readable():
+    with ExitStack() as stack:
+        with _readable(path):
+            raw = stack.enter_context(path.open("rb"))
             start = raw.peek(8)[:8]
             for magic, kind in _ARCHIVES.items():
                 if start.startswith(magic):
                     message = f"{path} is {kind}: unpack it or save it as CSV first"
                     raise CannotRunError(message)
             packed = start.startswith(_GZIP)
-            plain = cast("IO[bytes]", gzip.GzipFile(fileobj=raw) if packed else raw)
-            with closing(plain):
-                yield _opened(cast("BinaryIO", raw), plain, path, spec)
+            plain = stack.enter_context(cast("IO[bytes]", gzip.GzipFile(fileobj=raw) if packed else raw))
+            text = stack.enter_context(_text(plain, spec))
+            found = _opened(cast("BinaryIO", raw), text, path, spec)
+        yield found
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        message = f"{path} is compressed and damaged, or ends early: {error}"
+        raise CannotRunError(message) from None
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror or error}"
         raise CannotRunError(message) from None
 
 
-@contextmanager
-def _readable() -> Iterator[None]:
-    try:
-        yield
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        message = f"the compressed file is damaged or ends early: {error}"
-        raise CannotRunError(message) from None
+def _guarded(path: Path, rows: Iterator[Row | BrokenRow]) -> Iterator[Row | BrokenRow]:
+    while True:
+        with _readable(path):
+            row = next(rows, None)
+        if row is None:
+            return
+        yield row
 
 
-def _opened(raw: BinaryIO, plain: IO[bytes], path: Path, spec: FileSpec) -> Opened:
+def _text(plain: IO[bytes], spec: FileSpec) -> io.TextIOWrapper:
+    # A byte that is not of the encoding costs its row, not the file: it comes through as a lone surrogate.
+    return io.TextIOWrapper(plain, encoding=spec.encoding, errors="surrogateescape", newline="")
+
+
+def _opened(raw: BinaryIO, text: io.TextIOWrapper, path: Path, spec: FileSpec) -> Opened:
     size = path.stat().st_size
     if spec.format == "ndjson":
-        return Opened(size, None, _ndjson(plain, spec), raw)
-    # A byte that is not of the encoding costs its row, not the file: it comes through as a lone surrogate.
-    text = io.TextIOWrapper(plain, encoding=spec.encoding, errors="surrogateescape", newline="")
+        return Opened(size, None, _guarded(path, _ndjson(cast("IO[bytes]", text.buffer), spec)), raw)
     reader = csv.reader(_lines(text), delimiter=spec.delimiter, quotechar=spec.quote, strict=True)
     header = spec.columns or _header(reader, path)
-    return Opened(size, header, _csv(reader, header), raw)
+    return Opened(size, header, _guarded(path, _csv(reader, header)), raw)
 
 
-def _header(reader: Any, path: Path) -> tuple[str, ...]:  # noqa: ANN401 - csv names no type for its reader
+def _header(reader: Any, path: Path) -> tuple[str, ...]:
     try:
         cells = next(reader)
     except StopIteration:
@@ -142,7 +156,7 @@ def _lines(text: io.TextIOWrapper) -> Iterator[str]:
         raise CannotRunError(message) from None
 
 
-def _csv(reader: Any, header: tuple[str, ...]) -> Iterator[Row | BrokenRow]:  # noqa: ANN401
+def _csv(reader: Any, header: tuple[str, ...]) -> Iterator[Row | BrokenRow]:
     number = 0
     while True:
         line = reader.line_num + 1

@@ -31,7 +31,7 @@ class Row:
     line: int
     cells: Mapping[str, Any]
 
-    def cell(self, column: Column) -> Any:  # noqa: ANN401 - JSON holds anything
+    def cell(self, column: Column) -> Any:
         """Return a cell; a tuple of names reaches into JSON objects; None where there is none."""
         if isinstance(column, str):
             return self.cells.get(column)
@@ -49,7 +49,7 @@ class Blanks:
         self._texts = frozenset(texts)
         self._trim = trim
 
-    def clear(self, value: Any) -> Any:  # noqa: ANN401
+    def clear(self, value: Any) -> Any:
         """Return the cell, trimmed if so declared, or None if it counts as blank."""
         if isinstance(value, str):
             value = value.strip() if self._trim else value
@@ -64,7 +64,7 @@ class Source(Protocol):
     def columns(self) -> tuple[Column, ...]:
         """The columns that it reads, the one to name in a refusal first."""
 
-    def of(self, row: Row, blanks: Blanks) -> Any:  # noqa: ANN401
+    def of(self, row: Row, blanks: Blanks) -> Any:
         """Return the raw value."""
 
 
@@ -74,7 +74,7 @@ class FromColumn:
 
     columns: tuple[Column, ...]
 
-    def of(self, row: Row, blanks: Blanks) -> Any:  # noqa: ANN401
+    def of(self, row: Row, blanks: Blanks) -> Any:
         """Return the cell."""
         return blanks.clear(row.cell(self.columns[0]))
 
