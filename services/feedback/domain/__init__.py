@@ -38,7 +38,7 @@ from .comparisons import Sides, mixed_of, p_value_of, start_before
 from .defaults import DEFAULT_TEAM, default_clocks_of, first_due_at, overdue_from
 from .forms import problem_with_form, problem_with_step_texts, problem_with_update
 from .metrics import METRICS, Counts, Estimate, category_of, ces, ces_easy, csat, net_of, nps, nps_clustered
-from .moves import case_event, change_of, contacted, is_past, moved, settled_at, updated
+from .moves import UPDATABLE, case_event, change_of, contacted, is_past, moved, settled_at, updated
 from .periods import INTERVALS, end_of, problem_with_period, series_of, sorted_keys, span_of, start_of
 from .responses import (
     SCALES,
@@ -50,6 +50,7 @@ from .responses import (
     question_of,
 )
 from .surveys import problem_with_survey
+from .times import stamp_of
 
 __all__ = [
     "ACT_WITHIN",
@@ -63,6 +64,7 @@ __all__ = [
     "OPENS_CASE",
     "SCALES",
     "TOO_OLD",
+    "UPDATABLE",
     "Calendar",
     "Change",
     "Counts",
@@ -121,6 +123,7 @@ __all__ = [
     "settled_at",
     "sorted_keys",
     "span_of",
+    "stamp_of",
     "start_before",
     "start_of",
     "steps_from",

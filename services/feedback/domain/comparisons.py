@@ -32,10 +32,7 @@ def p_value_of(metric: str, before: Counts, after: Counts, clusters: list[tuple[
     Returns:
         The two-sided p-value, or None where there are fewer than 10 answers on a side.
     """
-    if metric == "nps":
-        change = nps_change_clustered(before, after, clusters)
-    else:
-        change = CHANGES[metric](before, after)
+    change = nps_change_clustered(before, after, clusters) if metric == "nps" else CHANGES[metric](before, after)
     return change.p_value if change else None
 
 

@@ -7,6 +7,7 @@ from plaudit.feedback.v1.feedback_pb2 import CASE_STATE_OPEN, Case, CaseStep, Cl
 from .calendars import ALWAYS
 from .cases import is_open
 from .clocks import DEFAULT_POLICY, clocks_of
+from .times import stamp_of
 
 DEFAULT_TEAM = "default"
 
@@ -18,12 +19,12 @@ def default_clocks_of(case: Case, now: datetime) -> Clocks:
 
 def opening_step(opened_at: datetime) -> CaseStep:
     """Return the first step of every case."""
-    return CaseStep(to=CASE_STATE_OPEN, at=opened_at)
+    return CaseStep(to=CASE_STATE_OPEN, at=stamp_of(opened_at))
 
 
 def first_due_at(opened_at: datetime) -> datetime | None:
     """Return from when on a case that is opened now, or was then, is overdue if nothing happens."""
-    case = Case(state=CASE_STATE_OPEN, opened_at=opened_at, history=[opening_step(opened_at)])
+    case = Case(state=CASE_STATE_OPEN, opened_at=stamp_of(opened_at), history=[opening_step(opened_at)])
     return overdue_from(case, default_clocks_of(case, opened_at), opened_at)
 
 

@@ -35,7 +35,7 @@ def problem_with_form(fact: Response | Mention, own_id: str) -> Problem | None:
     for field, value in fact.ListFields():
         if field.type == FieldDescriptor.TYPE_STRING and (problem := _problem_with_field(field.name, value)):
             return problem
-        if field.type == FieldDescriptor.TYPE_ENUM and value not in field.enum_type.values_by_number:
+        if field.enum_type is not None and value not in field.enum_type.values_by_number:
             return "VALUE_INVALID", f"/{field.name}", "not one of the values that this field takes"
     if not fact.HasField("occurred_at") or not 0 <= fact.occurred_at.nanos < _SECOND_NANOS:
         return "OCCURRED_AT_INVALID", "/occurred_at", "a fact needs the time at which it occurred"

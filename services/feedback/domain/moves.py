@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Literal, get_args
 
 from plaudit.feedback.v1.feedback_events_pb2 import (
     CASE_CHANGE_CLOSED,
@@ -22,11 +23,13 @@ from plaudit.feedback.v1.feedback_pb2 import (
 )
 
 from .cases import confirmation_after
+from .times import stamp_of
 
 AT_LEEWAY = timedelta(seconds=60)
 """How far a caller's clock may go ahead or behind before a time counts as the future or the past."""
 
-UPDATABLE = ("owner", "external_ref", "external_url")
+Updatable = Literal["owner", "external_ref", "external_url"]
+UPDATABLE: tuple[Updatable, ...] = get_args(Updatable)
 
 
 def settled_at(at: datetime | None, now: datetime) -> datetime:
@@ -47,7 +50,7 @@ def moved(
     *,
     now: datetime,
     root_cause: str = "",
-    confirmation: Confirmation = CONFIRMATION_UNSPECIFIED,
+    confirmation: Confirmation.ValueType = CONFIRMATION_UNSPECIFIED,
 ) -> Case:
     """Return a case after a step that it may take; its clocks are still the old ones."""
     after = _changed(case, now)
@@ -69,7 +72,7 @@ def contacted(case: Case, contact: Contact, now: datetime) -> Case:
     return after
 
 
-def updated(case: Case, values: Iterable[tuple[str, str | None]], now: datetime) -> Case:
+def updated(case: Case, values: Iterable[tuple[Updatable, str | None]], now: datetime) -> Case:
     """Return a case with some of its `UPDATABLE` fields set, or cleared where the value is None.
 
     What changes nothing returns the case as it was, version included.
@@ -86,13 +89,15 @@ def updated(case: Case, values: Iterable[tuple[str, str | None]], now: datetime)
     return case if is_same else after
 
 
-def change_of(to: CaseState) -> CaseChange:
+def change_of(to: CaseState.ValueType) -> CaseChange.ValueType:
     """Return what a step is called when the others are told of it."""
     changes = {CASE_STATE_CLOSED: CASE_CHANGE_CLOSED, CASE_STATE_REOPENED: CASE_CHANGE_REOPENED}
     return changes.get(to, CASE_CHANGE_MOVED)
 
 
-def case_event(case: Case, change: CaseChange, at: datetime, *, due_at: datetime | None, history: bool) -> CaseChanged:
+def case_event(
+    case: Case, change: CaseChange.ValueType, at: datetime, *, due_at: datetime | None, history: bool
+) -> CaseChanged:
     """Return what the others are told of a case that changed: where it stands, never what was noted."""
     event = CaseChanged(
         change=change,
@@ -100,11 +105,11 @@ def case_event(case: Case, change: CaseChange, at: datetime, *, due_at: datetime
         state=case.state,
         urgency=case.urgency,
         opened_at=case.opened_at,
-        changed_at=at,
+        changed_at=stamp_of(at),
         version=case.version,
         history=history,
         team=case.team,
-        due_at=due_at,
+        due_at=stamp_of(due_at),
     )
     if case.HasField("customer_id"):
         event.customer_id = case.customer_id

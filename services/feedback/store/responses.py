@@ -1,0 +1,105 @@
+"""SQL of the answers: how ingest writes them, and how they are read back."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from libs.common.ingest import Stream
+from plaudit.feedback.v1 import feedback_service_pb2 as pb
+from plaudit.feedback.v1.feedback_events_pb2 import ResponseRecorded
+from plaudit.feedback.v1.feedback_pb2 import Response
+
+from .. import domain
+from ..tables import responses
+from .pages import Page
+from .words import KIND, METRIC
+
+RESPONSES = Stream(
+    kind="response",
+    table="responses",
+    columns={
+        "customer_id": "text",
+        "survey": "text",
+        "metric": "text",
+        "kind": "text",
+        "scale": "text",
+        "score": "smallint",
+        "verbatim": "text",
+        "moment": "text",
+        "channel": "text",
+        "solicited": "boolean",
+        "invitation_id": "text",
+        "activity_id": "text",
+        "staff_id": "text",
+        "contact_ok": "boolean",
+    },
+    subject=ResponseRecorded.DESCRIPTOR.full_name,
+)
+_PLAIN = tuple(name for name in RESPONSES.columns if name not in ("metric", "kind"))
+
+
+def values_of(response: Response) -> tuple[Any, ...]:
+    """Return the values of an answer, defaults filled in, in the order of the stream's columns."""
+    given = {field.name: value for field, value in response.ListFields()}
+    given["metric"] = METRIC.word(response.metric)
+    given["kind"] = KIND.word(response.kind)
+    return tuple(map(given.get, RESPONSES.columns))
+
+
+async def get_response(conn: AsyncConnection, response_id: str) -> pb.ResponseRecord | None:
+    """Return one answer as it is kept, or None."""
+    row = (await conn.execute(sa.select(responses).where(responses.c.response_id == response_id))).mappings().first()
+    return _record_of(row) if row else None
+
+
+async def list_responses(conn: AsyncConnection, request: pb.ListResponsesRequest) -> pb.ListResponsesResponse:
+    """Return one page of answers, newest first by `occurred_at`."""
+    page = Page(request, [responses.c.occurred_at, responses.c.response_id], descending=True)
+    query = sa.select(responses)
+    if request.HasField("customer_id"):
+        query = query.where(responses.c.customer_id == request.customer_id)
+    if request.HasField("from"):
+        query = query.where(responses.c.occurred_at >= getattr(request, "from").ToDatetime(UTC))
+    if request.HasField("to"):
+        query = query.where(responses.c.occurred_at < request.to.ToDatetime(UTC))
+    if request.HasField("updated_after"):
+        query = query.where(responses.c.recorded_at > request.updated_after.ToDatetime(UTC))
+    found = (await conn.execute(page.apply(query))).mappings().all()
+    rows, token = page.cut(found, lambda row: [row["occurred_at"], row["response_id"]])
+    return pb.ListResponsesResponse(records=map(_record_of, rows), next_page_token=token)
+
+
+def _record_of(row: sa.RowMapping) -> pb.ResponseRecord:
+    response = Response(
+        response_id=row["response_id"],
+        metric=METRIC.number(row["metric"]),
+        kind=KIND.number(row["kind"]),
+        occurred_at=domain.stamp_of(row["occurred_at"]),
+        **{name: row[name] for name in _PLAIN},
+    )
+    return pb.ResponseRecord(response=response, received_at=domain.stamp_of(row["received_at"]))
+
+
+def event_of(response: Response, received_at: datetime, *, history: bool) -> ResponseRecorded:
+    """Return what the others are told of an answer, defaults filled in: never its words."""
+    event = ResponseRecorded(
+        response_id=response.response_id,
+        metric=response.metric,
+        kind=response.kind,
+        scale=response.scale,
+        occurred_at=response.occurred_at,
+        received_at=domain.stamp_of(received_at),
+        history=history,
+        has_verbatim=bool(response.verbatim),
+    )
+    for field, value in response.ListFields():
+        if field.name in _SHARED:
+            setattr(event, field.name, value)
+    return event
+
+
+_SHARED = frozenset(
+    ("customer_id", "survey", "score", "moment", "channel", "solicited", "invitation_id", "activity_id", "staff_id")
+)
