@@ -59,7 +59,8 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     _add_events(verb)
     _add_clock(verbs, shared)
     _add_keys(verb, verbs, shared)
-    verb("demo", _demo, "start the stack, import a small simulated export, and show what comes out")
+    one = verb("demo", _demo, "start the stack, import a small simulated export, and show what comes out")
+    one.add_argument("--exit", action="store_true", help="leave after the report, and stop what it started")
     _add_import(verbs, asked_for="import" in argv)
     return parser
 
@@ -174,7 +175,7 @@ def _tenant_create(options: argparse.Namespace, folder: Folder) -> int:
     return operations.create_tenant(folder, options.name, test=options.test, as_json=options.json)
 
 
-def _demo(_: argparse.Namespace, folder: Folder) -> int:
-    from deploy.local import demo
+def _demo(options: argparse.Namespace, folder: Folder) -> int:
+    from deploy.local.demo import command
 
-    return demo.run(folder)
+    return command.run(folder, leave=options.exit)

@@ -91,7 +91,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--history", action="store_true", help="load the past: nothing is sent to anyone for it")
     parser.add_argument("--check", action="store_true", help="read and convert every row, send nothing")
     parser.add_argument("--restart", action="store_true", help="do not go on where an interrupted import stopped")
-    parser.add_argument("--data-dir", metavar="DIR", help="of the local stack; default: PLAUDIT_DATA_DIR")
+    text = "of the local stack; default: PLAUDIT_DATA_DIR"
+    parser.add_argument("--data-dir", metavar="DIR", default=argparse.SUPPRESS, help=text)
     return parser
 
 
@@ -103,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
         rejects=args.rejects,
         base_url=args.base_url,
         api_key=args.api_key,
-        data_dir=args.data_dir,
+        data_dir=getattr(args, "data_dir", None),
         history=args.history,
         check=args.check,
         restart=args.restart,

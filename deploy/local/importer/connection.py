@@ -6,7 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.local.folder import Folder, Trouble, default_root, read_state
+from deploy.local.folder import Folder, Trouble, default_root
+from deploy.local.status import status_of
 
 from .problems import CannotRunError
 
@@ -44,14 +45,14 @@ def connection_of(base_url: str | None, api_key: str | None, data_dir: str | Non
     if not (url and key):
         root = data_dir_of(data_dir)
         try:
-            state = read_state(Folder(root))
+            state = status_of(Folder(root))
         except Trouble as trouble:
             raise CannotRunError(str(trouble)) from None
-        url, key = url or state.get("base_url"), key or state.get("api_key")
-        if not url:
+        if not url and not state["ready"]:
             message = f"no stack runs in {root}: start one with `plaudit up`, or give --base-url and --api-key"
             raise CannotRunError(message)
+        url, key = url or state["base_url"], key or state["api_key"]
         if not key:
             message = f"the stack in {root} has no key ready: give --api-key or PLAUDIT_API_KEY"
             raise CannotRunError(message)
-    return Connection(url.rstrip("/").removesuffix("/v1"), key)
+    return Connection(str(url).rstrip("/").removesuffix("/v1"), str(key))
