@@ -1,0 +1,186 @@
+"""One HTTP exchange: who asks, under which request id, what the body is, and how an answer is sent."""
+
+import asyncio
+import re
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from functools import lru_cache
+from typing import Any
+
+from ..problems import CONTENT_TYPE, Problem, body_of
+from .access import Caller
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+MAX_BODY_BYTES = 1024 * 1024
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]{8,64}\Z").match
+_IDEMPOTENCY_KEY = re.compile(rb"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?\Z").match
+_JSON_TYPE = re.compile(
+    rb"application/(?:[a-z0-9.+-]+\+)?json\s*(?:;\s*charset=\"?utf-8\"?\s*)?\Z", re.IGNORECASE
+).match
+_COMMON = (
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+)
+
+
+class Disconnected(Exception):
+    """The caller hung up; there is nobody to answer."""
+
+
+class Exchange:
+    """What is known of one request before and beside its body."""
+
+    __slots__ = ("caller", "headers", "method", "path", "replayed", "request_id", "scope", "started", "token")
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        given = self.headers.get(b"x-request-id", b"")
+        self.request_id = given.decode() if _REQUEST_ID(given) else "req_" + secrets.token_hex(12)
+        self.token = secrets.token_bytes(16)
+        """Names this request among its own retries."""
+        self.caller: Caller | None = None
+        self.replayed = False
+        """True when a service gave the stored answer of an earlier request."""
+        self.started = False
+
+    def authorization(self) -> bytes | None:
+        """Return the one Authorization header; None where there is none, or more than one."""
+        found = [value for name, value in self.scope["headers"] if name == b"authorization"]
+        return found[0] if len(found) == 1 else None
+
+    def idempotency_key(self) -> str:
+        """Return the caller's Idempotency-Key, or one of our own, so that our retries take effect once.
+
+        Raises:
+            Problem: 400 IDEMPOTENCY_KEY_INVALID.
+        """
+        given = self.headers.get(b"idempotency-key")
+        if given is None:
+            return "gw-" + self.token.hex()
+        if not _IDEMPOTENCY_KEY(given):
+            raise Problem(400, "IDEMPOTENCY_KEY_INVALID", "an Idempotency-Key has 1 to 255 printable ASCII characters")
+        return given.decode()
+
+    def check_accept(self) -> None:
+        """Refuse a caller that takes no JSON. 406 NOT_ACCEPTABLE."""
+        if not _accepts_json(self.headers.get(b"accept", b"*/*")):
+            raise Problem(406, "NOT_ACCEPTABLE", "answers are application/json")
+
+    def check_content(self, types: Callable[[bytes], Any] = _JSON_TYPE) -> None:
+        """Refuse a body of another type or encoding. 415."""
+        if self.headers.get(b"content-encoding", b"identity").lower() not in {b"identity", b""}:
+            raise Problem(415, "CONTENT_ENCODING_UNSUPPORTED", "bodies are taken without Content-Encoding")
+        if not types(self.headers.get(b"content-type", b"")):
+            raise Problem(415, "CONTENT_TYPE_UNSUPPORTED", "the body's Content-Type must be application/json")
+
+    async def body(self, receive: Receive, seconds: float) -> bytes:
+        """Read a JSON body: at most 1 MiB, within `seconds`.
+
+        Raises:
+            Problem: 408, 413, 415.
+            Disconnected: the caller hung up half-way.
+        """
+        self.check_content()
+        length = self.headers.get(b"content-length", b"0")
+        if not length.isdigit() or int(length[:20]) > MAX_BODY_BYTES:
+            raise _too_large()
+        message = await first(receive, seconds)
+        if not message.get("more_body"):
+            return _checked(message.get("body", b""))
+        chunks = [message.get("body", b"")]
+        size = len(chunks[0])
+        try:
+            async with asyncio.timeout(seconds):
+                async for chunk in rest(receive):
+                    chunks.append(chunk)
+                    size += len(chunk)
+                    if size > MAX_BODY_BYTES:
+                        raise _too_large()
+        except TimeoutError:
+            raise timed_out() from None
+        return b"".join(chunks)
+
+    def common(self) -> list[tuple[bytes, bytes]]:
+        """Return the headers that every answer has."""
+        headers = [(b"request-id", self.request_id.encode()), *_COMMON]
+        if self.replayed:
+            headers.append((b"idempotent-replayed", b"true"))
+        return headers
+
+    def start(
+        self, status: int, size: int, content_type: bytes, more: Iterable[tuple[bytes, bytes]] = ()
+    ) -> dict[str, Any]:
+        """Return the ASGI message that starts an answer."""
+        self.started = True
+        headers = [(b"content-type", content_type), (b"content-length", b"%d" % size), *self.common(), *more]
+        return {"type": "http.response.start", "status": status, "headers": headers}
+
+    async def respond(self, send: Send, status: int, body: bytes, more: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        """Send a JSON answer."""
+        await send(self.start(status, len(body), b"application/json", more))
+        await send({"type": "http.response.body", "body": body})
+
+    async def refuse(self, send: Send, problem: Problem) -> None:
+        """Send a problem."""
+        body = body_of(problem, self.request_id)
+        more = [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]
+        if problem.status in {408, 413}:
+            more.append((b"connection", b"close"))
+        await send(self.start(problem.status, len(body), CONTENT_TYPE.encode(), more))
+        await send({"type": "http.response.body", "body": body if self.method != "HEAD" else b""})
+
+
+async def first(receive: Receive, seconds: float) -> dict[str, Any]:
+    """Receive the first part of a body."""
+    try:
+        async with asyncio.timeout(seconds):
+            message = await receive()
+    except TimeoutError:
+        raise timed_out() from None
+    if message["type"] != "http.request":
+        raise Disconnected
+    return message
+
+
+async def rest(receive: Receive) -> AsyncIterator[bytes]:
+    """Receive what follows the first part of a body."""
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise Disconnected
+        more = message.get("more_body", False)
+        yield message.get("body", b"")
+
+
+def timed_out() -> Problem:
+    """Return the 408 of a body that does not come."""
+    return Problem(408, "BODY_TIMEOUT", "the body did not come in time")
+
+
+def _too_large() -> Problem:
+    return Problem(413, "BODY_TOO_LARGE", "a body has at most 1 MiB; send more lines as application/x-ndjson")
+
+
+def _checked(body: bytes) -> bytes:
+    if len(body) > MAX_BODY_BYTES:
+        raise _too_large()
+    return body
+
+
+@lru_cache(maxsize=256)
+def _accepts_json(accept: bytes) -> bool:
+    for part in accept.decode("latin-1").lower().split(","):
+        kind, *parameters = (text.strip() for text in part.split(";"))
+        if (
+            kind in {"*/*", "application/*", "application/json", "application/problem+json", ""}
+            and "q=0" not in parameters
+        ):
+            return True
+    return False
