@@ -69,9 +69,7 @@ async def _mark(conn: asyncpg.Connection, tenant_id: uuid.UUID, customer_ids: It
 
     Each batch makes rows of its own: it never waits for the rows that a running timer has claimed.
     """
-    mark = secrets.token_hex(4)
-    ids = [f"{customer_id}{domain.MARK}{mark}" for customer_id in sorted(customer_ids)]
-    await timers.schedule(conn, tenant_id, "score", ids, clock.now())
+    await timers.schedule(conn, tenant_id, "score", domain.marks_of(customer_ids, secrets.token_hex(4)), clock.now())
 
 
 HANDLERS = (

@@ -8,17 +8,18 @@ metadata = sa.MetaData()
 signals = sa.Table(
     "signals",
     metadata,
-    sa.Column("tenant_id", pg.UUID(as_uuid=True), primary_key=True),
-    sa.Column("recorded_at", sa.DateTime(timezone=True), primary_key=True),
+    sa.Column("tenant_id", pg.UUID(as_uuid=True), nullable=False),
+    sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("counts_from", sa.DateTime(timezone=True), nullable=False),
     sa.Column("day", sa.Date, nullable=False),
     sa.Column("weight_micros", sa.Integer, nullable=False),
     sa.Column("dimension", sa.SmallInteger, nullable=False),
-    sa.Column("customer_id", sa.Text, primary_key=True),
+    sa.Column("customer_id", sa.Text, nullable=False),
     sa.Column("signal", sa.Text, nullable=False),
-    sa.Column("source_kind", sa.Text, primary_key=True),
-    sa.Column("source_id", sa.Text, primary_key=True),
+    sa.Column("source_kind", sa.Text, nullable=False),
+    sa.Column("source_id", sa.Text, nullable=False),
+    sa.Index("signals_customer", "tenant_id", "customer_id"),
     postgresql_partition_by="RANGE (recorded_at)",
 )
 

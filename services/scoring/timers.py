@@ -12,11 +12,18 @@ from libs.common.timers import Timer, schedule
 from . import domain, store
 
 KIND = "score"
+AT_ONCE = 200
+"""Customers looked at before the event loop gets its turn: some milliseconds."""
 
 
 async def on_due_score(conn: asyncpg.Connection, tenant_id: uuid.UUID, ids: Sequence[str], now: datetime) -> None:
     """Compute scores anew and tell of those that moved by a point; come back when time alone will have moved them."""
-    customer_ids = sorted({timer_id.partition(domain.MARK)[0] for timer_id in ids})
+    customer_ids = domain.customers_of(ids)
+    for start in range(0, len(customer_ids), AT_ONCE):
+        await _look(conn, tenant_id, customer_ids[start : start + AT_ONCE], now)
+
+
+async def _look(conn: asyncpg.Connection, tenant_id: uuid.UUID, customer_ids: Sequence[str], now: datetime) -> None:
     told = await store.lock_scores(conn, tenant_id, customer_ids, now)
     sums = await store.list_sums(conn, tenant_id, customer_ids, now)
     moved: dict[str, tuple[domain.Score, int]] = {}

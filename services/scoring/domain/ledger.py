@@ -24,8 +24,7 @@ from .score import (
 
 RESPONSE, ACTIVITY = "response", "activity"
 """Kinds of sources."""
-MARK = "/"
-"""Stands between a customer's id, which cannot hold it, and what makes a timer's id unique."""
+_MARK, _MARKED_AT_ONCE = "/", 16
 
 
 class Row(NamedTuple):
@@ -113,6 +112,26 @@ def points_of(rows: Iterable[Row], instants: Sequence[datetime]) -> Iterator[tup
             place = (entry.occurred_at.date(), entry.dimension)
             weights[place] = weights.get(place, 0) + entry.weight
         yield at, totals_of((Sum(day, dimension, weight) for (day, dimension), weight in weights.items()), at)
+
+
+def marks_of(customer_ids: Iterable[str], batch: str) -> list[str]:
+    """Return the timers' ids under which the scores of many customers are looked at again.
+
+    Args:
+        customer_ids: any number; a slash is in none of them. Up to 16 share an id.
+        batch: makes these ids differ from those of other batches.
+    """
+    ordered = sorted(customer_ids)
+    parts = (ordered[start : start + _MARKED_AT_ONCE] for start in range(0, len(ordered), _MARKED_AT_ONCE))
+    return [_MARK.join((*part, "", batch)) for part in parts]
+
+
+def customers_of(timer_ids: Iterable[str]) -> list[str]:
+    """Return the customers behind timers' ids, each once and sorted: plain customer ids, and what `marks_of` made."""
+    found = set()
+    for timer_id in timer_ids:
+        found.update(timer_id.partition(_MARK * 2)[0].split(_MARK))
+    return sorted(found)
 
 
 def has_moved(told: int | None, value: int | None) -> bool:

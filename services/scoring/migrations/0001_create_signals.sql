@@ -1,7 +1,7 @@
 set lock_timeout = '4s';
 
 -- Everything a score is made of, one row a signal, whole micro-points. Appended, never altered.
--- Fixed widths first: no padding. Read by customer, in each month's partition; the ids that came before are in `seen`.
+-- Fixed widths first: no padding. Read by customer, in each month's partition; what keeps it free of repeats is `seen`.
 create table signals (
     tenant_id uuid not null,
     recorded_at timestamptz not null,
@@ -15,10 +15,10 @@ create table signals (
     customer_id text not null,
     signal text not null,
     source_kind text not null,
-    source_id text not null,
-    primary key (tenant_id, customer_id, recorded_at, source_kind, source_id)
+    source_id text not null
 ) partition by range (recorded_at);
 create table signals_default partition of signals default;
+create index signals_customer on signals (tenant_id, customer_id);
 alter table signals_default enable row level security;
 alter table signals_default force row level security;
 alter table signals enable row level security;

@@ -90,7 +90,7 @@ async def test_the_wait_for_the_next_move_begins_anew(tell, told, eventually, ap
 async def test_a_repeated_wake_tells_nothing(tell, told, eventually, app, tenant):
     await tell(response("r1", "ann", 10, at=clock.now()))
     await eventually(lambda: _all(told(), 1))
-    await on_due_score(app, tenant, ["ann", "ann/0", "ann/1"], clock.now())
+    await on_due_score(app, tenant, ["ann", "ann/bob//0", "ann//1"], clock.now())
     assert len(await told()) == 1
 
 
