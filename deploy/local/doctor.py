@@ -68,11 +68,13 @@ def _machine(folder: Folder) -> Iterator[Finding]:
     yield Finding(free > _FREE_BYTES, f"{free / _FREE_BYTES:.1f} GiB free for {folder.root}", remedy)
     own = folder.secrets.stat().st_mode & 0o077 if folder.secrets.exists() else 0
     yield Finding(not own, "the secrets are readable by this user alone", f"chmod 600 {folder.secrets}")
+    ports = Ports()
     try:
-        port = Ports().take()
-        yield Finding(is_well=True, what=f"ports are free (such as {port})")
+        yield Finding(is_well=True, what=f"ports are free (such as {ports.take()})")
     except Trouble as trouble:
         yield Finding(is_well=False, what=str(trouble), remedy="stop what listens there")
+    finally:
+        ports.close()
 
 
 def _binary(variable: str, find: Callable[[], str]) -> Finding:

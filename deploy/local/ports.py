@@ -41,6 +41,11 @@ class Ports:
         for port in list(self._reserved):
             self.give_back(port)
 
+    def close(self) -> None:
+        """Let other stacks have all of them."""
+        for port in list(self._reserved):
+            self.give_back(port)
+
     def _reserve(self, port: int) -> bool:
         if port in self._reserved or not is_free(port):
             return False

@@ -46,6 +46,8 @@ checkpoint_timeout = '15min'
 checkpoint_completion_target = 0.9
 wal_compression = off
 random_page_cost = 1.1
+# After a crash the kernel writes everything at once, instead of being asked file by file.
+recovery_init_sync_method = RECOVERY_SYNC
 jit = off
 # The outbox and the due rows turn over quickly.
 autovacuum_naptime = '15s'
@@ -193,7 +195,8 @@ async def initialise(server: Server, folder: Folder, password: str) -> bool:
 def configure(server: Server) -> None:
     """Write the settings of this version of the code; `alter system` still goes before them."""
     conf, own = server.data / "postgresql.conf", server.data / "plaudit.conf"
-    own.write_text(_SETTINGS, encoding="utf-8")
+    sync = "syncfs" if sys.platform == "linux" else "fsync"
+    own.write_text(_SETTINGS.replace("RECOVERY_SYNC", sync), encoding="utf-8")
     text = conf.read_text(encoding="utf-8")
     if "include 'plaudit.conf'" not in text:
         conf.write_text(text + "\ninclude 'plaudit.conf'\n", encoding="utf-8")

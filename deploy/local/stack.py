@@ -83,6 +83,7 @@ class Stack:
         await self._supervisor.stop(name for name in SERVICES if name != "gateway")
         await self._supervisor.stop(["nats", "postgres"])
         self._kept.close()
+        self._ports.close()
         self.publish()
         self._ports.release()
 
