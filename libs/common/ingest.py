@@ -29,7 +29,7 @@ from .tenancy import Call
 # --- in the service -----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stream:
     """How one kind of fact is stored."""
 
