@@ -108,7 +108,7 @@ class _Watch:
         """Return one run of a clock, which stands still during the pauses, one begun before it is met included."""
         until = met_at or self.now
         within = [
-            (max(begin, start), end if end is None or end <= until else None)
+            (begin, end if end is None or end <= until else None)
             for begin, end in pauses
             if begin < until and (end is None or end > start)
         ]
