@@ -6,7 +6,7 @@ import logging
 import random
 import sys
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -108,7 +108,13 @@ async def _handle(database: Database, timer: Timer, tenant_id: uuid.UUID) -> boo
 # --- jobs ---------------------------------------------------------------------------------------------------------
 
 JOB_KIND = "job"
-_JOB_LEASE = timedelta(minutes=10)
+_JOB_LEASE = timedelta(minutes=2)
+_JOB = "select kind, arguments, state from jobs where tenant_id = $1 and job_id = $2"
+_PROGRESS = "update jobs set progress = $3, updated_at = $4 where tenant_id = $1 and job_id = $2 and state = 'running'"
+_KEEP = "update timers set due_at = $4 where tenant_id = $1 and kind = $2 and id = $3"
+_END = """update jobs set state = $3, result = $4::jsonb, problem = $5::jsonb, updated_at = $6,
+progress = case when $3 = 'done' then 1 else progress end where tenant_id = $1 and job_id = $2"""
+_children: set[asyncio.Task[int]] = set()
 
 
 async def start_job(
@@ -133,7 +139,7 @@ async def start_job(
 def job_timer(service: str) -> Timer:
     """Return the timer that runs queued jobs of a service, each as `python -m services.<service>.jobs TENANT JOB`.
 
-    The child works at low priority and writes its own progress, result or problem; one that died is started again.
+    The child works at low priority; a job whose child died is started again when its lease ends.
     """
 
     async def on_due(conn: asyncpg.Connection, tenant_id: uuid.UUID, ids: Sequence[str], now: datetime) -> None:
@@ -146,8 +152,53 @@ def job_timer(service: str) -> Timer:
         )
         for row in rows:
             command = [sys.executable, "-m", f"services.{service}.jobs", str(tenant_id), row["job_id"]]
-            await asyncio.create_subprocess_exec("nice", "-n", "10", *command)
-        # The lease: whoever finds the job still running after it starts it again.
+            child = await asyncio.create_subprocess_exec("nice", "-n", "10", *command)
+            _children.add(waiting := asyncio.create_task(child.wait()))
+            waiting.add_done_callback(_children.discard)
         await schedule(conn, tenant_id, JOB_KIND, [row["job_id"] for row in rows], now + _JOB_LEASE)
 
     return Timer(JOB_KIND, on_due)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of a job in its child process."""
+
+    db: Database
+    tenant_id: uuid.UUID
+    job_id: str
+    kind: str
+    arguments: dict[str, Any]
+
+    async def report(self, progress: float) -> None:
+        """Say how much is done, 0 to 1, and keep the lease."""
+        async with tenancy.hot(self.db, self.tenant_id) as conn:
+            await conn.execute(_PROGRESS, self.tenant_id, self.job_id, progress, clock.now())
+            await conn.execute(_KEEP, self.tenant_id, JOB_KIND, self.job_id, clock.now() + _JOB_LEASE)
+
+
+async def run_job(
+    database: Database,
+    tenant_id: uuid.UUID,
+    job_id: str,
+    kinds: Mapping[str, Callable[[Job], Awaitable[dict[str, Any]]]],
+) -> None:
+    """Do a job and store its result, or the class of what went wrong; a job that is done already stays as it is."""
+    async with tenancy.hot(database, tenant_id) as conn:
+        row = await conn.fetchrow(_JOB, tenant_id, job_id)
+    if row is None or row["state"] != "running":
+        return
+    state, result, problem = "done", None, None
+    try:
+        job = Job(database, tenant_id, job_id, row["kind"], json.loads(row["arguments"]))
+        result = json.dumps(await kinds[row["kind"]](job))
+    except Exception as error:
+        if is_transient(error):
+            raise
+        _log.exception("job failed", extra={"job_id": job_id, "kind": row["kind"]})
+        state, problem = "failed", json.dumps({"code": "JOB_FAILED", "detail": type(error).__name__})
+    async with tenancy.hot(database, tenant_id) as conn:
+        await conn.execute(_END, tenant_id, job_id, state, result, problem, clock.now())
+        await conn.execute(
+            "delete from timers where tenant_id = $1 and kind = $2 and id = $3", tenant_id, JOB_KIND, job_id
+        )

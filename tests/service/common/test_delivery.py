@@ -11,11 +11,12 @@ from typing import Any
 import asyncpg
 import pytest
 from nats.js.api import AckPolicy, ConsumerConfig
+
+from libs.common import events, ingest, tenancy
+from libs.common.events import Batch, Handler
+from libs.common.events import broker as brokers
 from plaudit.event.v1.event_batch_pb2 import EventBatch
 from plaudit.feedback.v1.feedback_events_pb2 import MentionRecorded
-
-from libs.common import db, events, ingest, tenancy
-from libs.common.events import Batch, Handler, broker as brokers
 
 SUBJECT = MentionRecorded.DESCRIPTOR.full_name
 

@@ -1,0 +1,109 @@
+"""What was answered 2xx is in the ledger exactly once, whatever dies; what was refused is not there at all."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from tests.faults.harness import Client, Stack, activity, invalid, response, until
+
+SERVICE_POINTS = ("svc.before_commit", "svc.after_commit_before_reply")
+RELAY_POINTS = ("relay.after_select", "relay.after_publish_before_mark", "relay.after_mark_before_commit")
+CONSUMER_POINTS = (
+    "consumer.after_fetch",
+    "consumer.after_inbox",
+    "consumer.before_commit",
+    "consumer.after_commit_before_ack",
+    "consumer.after_ack",
+)
+DEATHS = [
+    ("gateway", "gateway.before_rpc", 20),
+    ("gateway", "gateway.after_rpc_before_reply", 20),
+    *(("profile", point, 5) for point in (*SERVICE_POINTS, *RELAY_POINTS)),
+    *(("feedback", point, 5) for point in (*SERVICE_POINTS, *RELAY_POINTS)),
+    *(("scoring", point, 3) for point in (*CONSUMER_POINTS, "timer.before_commit")),
+    ("profile", "consumer.before_commit", 3),
+    ("gateway", "consumer.before_commit", 3),
+]
+TARGET = 20_000
+
+
+class Load:
+    """Mixed singles, batches and NDJSON with repeats and refusals, until it is told to stop."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.sent = 0
+        self.stopping = False
+
+    async def run(self) -> None:
+        """Keep four senders of singles, one of batches and one of NDJSON going."""
+        await asyncio.gather(*(self._singles() for _ in range(4)), self._many(self.client.batch), self._many(self.client.stream))
+
+    def _fact(self) -> tuple[str, dict[str, object]]:
+        self.sent += 1
+        if random.random() < 0.05:  # noqa: S311
+            return "activities", invalid(self.sent)
+        if random.random() < 0.5:  # noqa: S311
+            return "activities", activity(self.sent)
+        return "responses", response(self.sent)
+
+    async def _singles(self) -> None:
+        while not self.stopping:
+            noun, item = self._fact()
+            await self.client.single(noun, item)
+            if random.random() < 0.1:  # noqa: S311
+                await self.client.single(noun, item)
+
+    async def _many(self, send: Callable[..., object]) -> None:
+        while not self.stopping:
+            facts = [self._fact() for _ in range(100)]
+            for noun in ("activities", "responses"):
+                items = [item for kind, item in facts if kind == noun]
+                await send(noun, [*items, *items[:5]])  # type: ignore[misc]
+
+
+@pytest.mark.timeout(200)
+async def test_every_2xx_is_counted_exactly_once_whatever_dies(stack: Stack, partner: Callable[[str], Client]) -> None:
+    client = partner("exactly-once")
+    load = Load(client)
+    running = asyncio.create_task(load.run())
+    for name, point, passage in DEATHS:
+        await stack.die_at(name, point, passage)
+    for server in ("nats", "postgres", "referral"):
+        await stack.kill(server)
+    await until(lambda: _reached(load), 60, f"{TARGET} facts sent")
+    load.stopping = True
+    await running
+    await stack.quiet()
+    assert client.errors == []
+    assert client.retries
+    await _assert_counted_once(stack, client)
+
+
+async def _reached(load: Load) -> bool:
+    return load.sent >= TARGET
+
+
+async def _assert_counted_once(stack: Stack, client: Client) -> None:
+    tenant = client.tenant["tenant_id"]
+    wanted = Counter(key for key in client.accepted)
+
+    async def ledger() -> Counter[tuple[str, str]]:
+        rows = await stack.fetch("scoring", "select source_kind, source_id from signals where tenant_id = $1", tenant)
+        plural = {"activity": "activities", "response": "responses"}
+        return Counter((plural[row["source_kind"]], row["source_id"]) for row in rows)
+
+    async def complete() -> bool:
+        return len(await ledger()) >= len(wanted)
+
+    await until(complete, 60, "every accepted fact in the ledger")
+    found = await ledger()
+    assert found == wanted
+    stored = await stack.fetch("profile", "select activity_id from activities where tenant_id = $1", tenant)
+    assert Counter(row["activity_id"] for row in stored) == Counter(i for noun, i in wanted if noun == "activities")
+    stored = await stack.fetch("feedback", "select response_id from responses where tenant_id = $1", tenant)
+    assert Counter(row["response_id"] for row in stored) == Counter(i for noun, i in wanted if noun == "responses")
+    assert not client.refused & set(wanted)
