@@ -1,7 +1,6 @@
 """ProgramService over gRPC: one method per RPC, one transaction per method."""
 
 import base64
-import binascii
 
 from libs.common import audit, clock, tenancy
 from libs.common.db import Database
@@ -48,7 +47,7 @@ class ProgramServicer(rpc.ProgramServiceServicer):
             if wanted == before:
                 return pb.SaveProgramResponse(program=before)
             saved, is_new = await store.save_program(conn, call.tenant_id, wanted)
-            await audit.record(conn, call, "program.saved", ("program", saved.key), before, saved)
+            await audit.record(conn, call, "SaveProgram", ("program", saved.key), before, saved)
             await emit(conn, call.tenant_id, [_changed(saved)])
         return pb.SaveProgramResponse(program=saved, created=is_new)
 
@@ -69,6 +68,9 @@ def _page_size(wanted: int) -> int:
 
 def _key_after(token: str) -> str:
     try:
-        return base64.b64decode(token, altchars=b"-_", validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
-        raise InvalidArgument("PAGE_TOKEN_INVALID", "page_token is not one of ours", pointer="/page_token") from None
+        key = base64.b64decode(token, altchars=b"-_", validate=True).decode()
+    except ValueError:
+        key = "\0"
+    if "\0" in key:
+        raise InvalidArgument("PAGE_TOKEN_INVALID", "page_token is not one of ours", pointer="/page_token")
+    return key

@@ -1,7 +1,6 @@
 """ScoreService over gRPC: one method per RPC, one transaction per method."""
 
 import base64
-import binascii
 from datetime import UTC, datetime, timedelta
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -83,7 +82,7 @@ def _start_after(token: str, start: datetime, end: datetime) -> datetime:
         after = datetime.fromisoformat(base64.b64decode(token, altchars=b"-_", validate=True).decode())
         if after.tzinfo is UTC and start < after < end:
             return after
-    except (binascii.Error, ValueError):
+    except ValueError:
         pass
     raise InvalidArgument("PAGE_TOKEN_INVALID", "page_token is not one of ours", pointer="/page_token")
 
