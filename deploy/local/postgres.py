@@ -192,6 +192,23 @@ async def initialise(server: Server, folder: Folder, password: str) -> bool:
     return True
 
 
+def claim(server: Server) -> None:
+    """Make the cluster's files the server's own: they are another's after a restore, or after a run as another user.
+
+    Raises:
+        Trouble: they are another's and this user cannot change that.
+    """
+    owner = server.user.get("user", os.geteuid())
+    if server.data.stat().st_uid == owner:
+        return
+    if not server.user:
+        message = f"{server.data} belongs to another user: start the stack as that user, or as root"
+        raise Trouble(message)
+    for folder, _, names in os.walk(server.data):
+        for path in (folder, *(os.path.join(folder, name) for name in names)):  # noqa: PTH118 - os.walk gives text
+            os.chown(path, owner, server.user["group"], follow_symlinks=False)
+
+
 def configure(server: Server) -> None:
     """Write the settings of this version of the code; `alter system` still goes before them."""
     conf, own = server.data / "postgresql.conf", server.data / "plaudit.conf"

@@ -146,6 +146,7 @@ class Stack:
         server = postgres.server_for(self.folder)
         if await postgres.initialise(server, self.folder, self.secrets["postgres"]):
             self._say("a new PostgreSQL cluster was made")
+        postgres.claim(server)
         postgres.configure(server)
         path, descriptors = self._kept.enter_context(postgres.data_path(server))
         launch = postgres.launch(server, self.folder, self.addresses.ports["postgres"], path, descriptors)
