@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.local.folder import Folder, Trouble, default_root
+from deploy.local.folder import Folder, Trouble, default_root, supervisor_pid
 from deploy.local.status import status_of
 
 from .problems import CannotRunError
@@ -48,7 +48,7 @@ def connection_of(base_url: str | None, api_key: str | None, data_dir: str | Non
             state = status_of(Folder(root))
         except Trouble as trouble:
             raise CannotRunError(str(trouble)) from None
-        if not url and not state["ready"]:
+        if not url and supervisor_pid(Folder(root)) is None:
             message = f"no stack runs in {root}: start one with `plaudit up`, or give --base-url and --api-key"
             raise CannotRunError(message)
         url, key = url or state["base_url"], key or state["api_key"]
