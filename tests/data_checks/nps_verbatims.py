@@ -1,7 +1,7 @@
 """Compares NPS of an imported file of answers with arithmetic on the file itself. No part of the test suite.
 
-Imports FOLDER/verbatims.csv.gz with docs/imports/nps_verbatims.toml into a fresh tenant of a running stack, asks its API
-for NPS in all and per moment, and counts promoters and detractors by hand. The interval is recomputed too.
+Imports FOLDER/verbatims.csv.gz with docs/imports/nps_verbatims.toml into a fresh tenant of a running stack, asks the
+API for NPS in all and per moment, and counts promoters and detractors by hand. The interval is recomputed too.
 
     .venv/bin/python tests/data_checks/nps_verbatims.py FOLDER [--data-dir DIR]
 
