@@ -52,13 +52,12 @@ class ScoreServicer(rpc.ScoreServiceServicer):
 
 
 def _period(request: pb.ListScorePointsRequest, now: datetime) -> tuple[datetime, datetime]:
-    end = _instant(request.to_at, "to_at", "PERIOD_INVALID", now) if request.HasField("to_at") else now
-    start = end - timedelta(days=HISTORY_DAYS)
-    if request.HasField("from_at"):
-        start = _instant(request.from_at, "from_at", "PERIOD_INVALID", now)
-    start = max(start, _EPOCH)
+    end = _instant(request.to, "to", "PERIOD_INVALID", now) if request.HasField("to") else now
+    start = max(end - timedelta(days=HISTORY_DAYS), _EPOCH)
+    if request.HasField("from"):
+        start = _instant(getattr(request, "from"), "from", "PERIOD_INVALID", now)
     if start >= end:
-        raise InvalidArgument("PERIOD_INVALID", "the period ends after it starts", pointer="/to_at")
+        raise InvalidArgument("PERIOD_INVALID", "the period ends after it starts", pointer="/to")
     return start, end
 
 

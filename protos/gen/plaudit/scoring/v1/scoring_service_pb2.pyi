@@ -97,8 +97,8 @@ class ListScorePointsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
-    FROM_AT_FIELD_NUMBER: _builtins.int
-    TO_AT_FIELD_NUMBER: _builtins.int
+    FROM_FIELD_NUMBER: _builtins.int
+    TO_FIELD_NUMBER: _builtins.int
     INTERVAL_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
@@ -110,35 +110,30 @@ class ListScorePointsRequest(_message.Message):
     page_token: _builtins.str
     """Opaque, from the answer before; goes with the same other fields only."""
     @_builtins.property
-    def from_at(self) -> _timestamp_pb2.Timestamp:
-        """Inclusive; absent: 90 days before `to_at`."""
-
-    @_builtins.property
-    def to_at(self) -> _timestamp_pb2.Timestamp:
-        """Exclusive, at most 24 hours ahead; absent: now."""
+    def to(self) -> _timestamp_pb2.Timestamp:
+        """The time of the last point, at most 24 hours ahead; absent: now."""
 
     def __init__(
         self,
         *,
         customer_id: _builtins.str = ...,
-        from_at: _timestamp_pb2.Timestamp | None = ...,
-        to_at: _timestamp_pb2.Timestamp | None = ...,
+        to: _timestamp_pb2.Timestamp | None = ...,
         interval: Global___Interval.ValueType = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_from_at", b"_from_at", "_to_at", b"_to_at", "from_at", b"from_at", "to_at", b"to_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_from", b"_from", "_to", b"_to", "from", b"from", "to", b"to"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_from_at", b"_from_at", "_to_at", b"_to_at", "customer_id", b"customer_id", "from_at", b"from_at", "interval", b"interval", "page_size", b"page_size", "page_token", b"page_token", "to_at", b"to_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_from", b"_from", "_to", b"_to", "customer_id", b"customer_id", "from", b"from", "interval", b"interval", "page_size", b"page_size", "page_token", b"page_token", "to", b"to"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__from_at: _TypeAlias = _typing.Literal["from_at"]  # noqa: Y015
-    _WhichOneofArgType__from_at: _TypeAlias = _typing.Literal["_from_at", b"_from_at"]  # noqa: Y015
-    _WhichOneofReturnType__to_at: _TypeAlias = _typing.Literal["to_at"]  # noqa: Y015
-    _WhichOneofArgType__to_at: _TypeAlias = _typing.Literal["_to_at", b"_to_at"]  # noqa: Y015
+    _WhichOneofReturnType__from: _TypeAlias = _typing.Literal["from"]  # noqa: Y015
+    _WhichOneofArgType__from: _TypeAlias = _typing.Literal["_from", b"_from"]  # noqa: Y015
+    _WhichOneofReturnType__to: _TypeAlias = _typing.Literal["to"]  # noqa: Y015
+    _WhichOneofArgType__to: _TypeAlias = _typing.Literal["_to", b"_to"]  # noqa: Y015
     @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__from_at) -> _WhichOneofReturnType__from_at | None: ...
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__from) -> _WhichOneofReturnType__from | None: ...
     @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__to_at) -> _WhichOneofReturnType__to_at | None: ...
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__to) -> _WhichOneofReturnType__to | None: ...
 
 Global___ListScorePointsRequest: _TypeAlias = ListScorePointsRequest  # noqa: Y015
 
