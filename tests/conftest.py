@@ -1,4 +1,4 @@
-"""One stack a session: a real PostgreSQL, a real broker, and the services in this process, each started when first asked for.
+"""One stack a session: a real PostgreSQL, a real broker, and each service in this process once it is asked for.
 
 Tests isolate by a fresh tenant. Nothing is mocked, nothing listens on a fixed port.
 """
@@ -65,6 +65,12 @@ class World:
             self._running[name] = await self._exits.enter_async_context(running(build, settings.Settings(**values)))
         return self._running[name]
 
+    def assert_alive(self) -> None:
+        """Fail when a loop of a service died unseen: in production its process would have ended."""
+        for up in self._running.values():
+            if up.failed.done():
+                up.failed.result()
+
     async def prepare(self) -> None:
         """Make and migrate the databases, the stream and its durables."""
         for name in SERVICES:
@@ -101,6 +107,7 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
             made = World(stack, exits)
             await made.prepare()
             yield made
+            made.assert_alive()
     finally:
         clock.use_file(None)
         await stack.stop()

@@ -12,6 +12,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import grpc
@@ -197,8 +198,8 @@ async def _maintain(database: Database, settings: ServiceSettings) -> None:
                 for row in rows:
                     await conn.execute("select ensure_partitions($1, 'month', $2)", row["parent"], now)
                 days = settings.outbox_retention_days
-                await conn.execute("select drop_partitions('outbox', $1 - make_interval(days => $2))", now, days)
-                await conn.execute("delete from inbox where handled_at < $1 - make_interval(days => $2)", now, days * 2)
+                await conn.execute("select drop_partitions('outbox', $1)", now - timedelta(days=days))
+                await conn.execute("delete from inbox where handled_at < $1", now - timedelta(days=2 * days))
             wait = 3600.0
         except Exception as error:
             if not errors.is_transient(error):
