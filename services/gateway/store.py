@@ -11,7 +11,7 @@ import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from libs.common import tenancy
+from libs.common import errors, tenancy
 from libs.common.db import ACQUIRE_SECONDS, Database
 
 from .tables import api_keys, tenants
@@ -53,6 +53,16 @@ def _key(row: Any) -> Key:
         row.expires_at,
         row.revoked_at,
     )
+
+
+async def answers(db: Database) -> bool:
+    """Say whether the store answers at all."""
+    try:
+        async with db.hot.acquire(timeout=1) as conn:
+            await conn.execute("select 1", timeout=1)
+    except errors.TRANSIENT:
+        return False
+    return True
 
 
 async def find_key(db: Database, key_id: str) -> tuple[Key, bool] | None:

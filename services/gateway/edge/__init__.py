@@ -1,5 +1,7 @@
 """The HTTP edge: JSON to checked structs to messages and back, keys, calls, cursors, and how a route is declared."""
 
+from datetime import UTC
+
 from .access import SCOPES, Caller, Keyring
 from .asgi import Edge
 from .calls import Peers
@@ -49,6 +51,8 @@ from .operation import (
     listing,
     no_content,
     page,
+    page_token,
+    params,
     query,
     read,
     refusal,
@@ -59,6 +63,7 @@ from .pages import Cursors, etag, versions_of
 __all__ = [
     "PUBLIC",
     "SCOPES",
+    "UTC",
     "UNSET",
     "Absent",
     "AnyTime",
@@ -110,6 +115,8 @@ __all__ = [
     "listing",
     "no_content",
     "page",
+    "page_token",
+    "params",
     "problem_of",
     "query",
     "read",

@@ -1,5 +1,6 @@
 """What every route works with: the keys, the peers, the cursors and the store of this process."""
 
+import asyncio
 import logging
 from dataclasses import dataclass
 
@@ -28,6 +29,8 @@ class Gateway:
     peers: Peers
     cursors: Cursors
     pepper: bytes
+    closing: asyncio.Event
+    """Set when the process is about to go: streams end."""
 
 
 def problem_of(error: Exception, request_id: str) -> problems.Problem:

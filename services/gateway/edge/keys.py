@@ -46,13 +46,27 @@ def parse(key: bytes) -> Presented | None:
     return Presented(found[3].decode(), found[4], found[2] == b"live")
 
 
-def generate(*, live: bool) -> tuple[str, str, bytes]:
-    """Make a key; return (key, key id, secret). The secret has 256 bits of chance and more."""
-    key_id, secret = (
-        "".join(secrets.choice(_DIGITS) for _ in range(length)) for length in (_ID_LENGTH, _SECRET_LENGTH)
-    )
+def new_id() -> str:
+    """Return a new key's id, which is no secret."""
+    return "".join(secrets.choice(_DIGITS) for _ in range(_ID_LENGTH))
+
+
+def assemble(key_id: str, chance: bytes, *, live: bool) -> tuple[str, bytes]:
+    """Write a key out of its id and at least 40 bytes of chance; return (key, secret)."""
+    number = int.from_bytes(chance, "big")
+    secret = ""
+    for _ in range(_SECRET_LENGTH):
+        number, digit = divmod(number, 62)
+        secret += _DIGITS[digit]
     text = f"pl_{'live' if live else 'test'}_{key_id}{secret}"
-    return text + _check_of(text.encode()), key_id, secret.encode()
+    return text + _check_of(text.encode()), secret.encode()
+
+
+def generate(*, live: bool) -> tuple[str, str, bytes]:
+    """Make a key; return (key, key id, secret). The secret has 256 bits of chance."""
+    key_id = new_id()
+    key, secret = assemble(key_id, secrets.token_bytes(64), live=live)
+    return key, key_id, secret
 
 
 def digest_of(pepper: bytes, secret: bytes) -> bytes:

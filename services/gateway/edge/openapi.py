@@ -22,17 +22,18 @@ Answer = type[Message] | type[Struct] | Mapping[str, Any] | None
 
 def describe(
     *,
-    body: type[Struct] | None,
+    body: type[Struct] | Mapping[str, Any] | None,
     query: type[Struct] | None,
     answer: Answer,
     statuses: Iterable[int],
     listed: bool = False,
-    body_types: Iterable[str] = ("application/json",),
 ) -> dict[str, Any]:
     """Return what FastAPI cannot know of an operation, as it stands in the document."""
     found: dict[str, Any] = {}
     if body is not None:
-        found["requestBody"] = {"required": True, "content": {kind: {"schema": schema_of(body)} for kind in body_types}}
+        by_type = body if isinstance(body, Mapping) else {"application/json": schema_of(body)}
+        content = {kind: {"schema": schema} for kind, schema in by_type.items()}
+        found["requestBody"] = {"required": True, "content": content}
     if query is not None:
         found["parameters"] = _parameters(query)
     schema = schema_of(answer)

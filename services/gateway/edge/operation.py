@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from google.protobuf.message import Message
 from msgspec import Struct
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -95,7 +96,7 @@ class Router(APIRouter):
         call: str,
         *,
         scope: str,
-        body: type[Struct] | None = None,
+        body: type[Struct] | Mapping[str, Any] | None = None,
         query: type[Struct] | None = None,
         answer: type[Message] | type[Struct] | Mapping[str, Any] | None = None,
         status: int | Iterable[int] = 200,
@@ -106,7 +107,7 @@ class Router(APIRouter):
         Args:
             call: method and path, such as `PUT /v1/customers/{customer_id}`.
             scope: what the key must be allowed, or PUBLIC.
-            body: the struct that the function reads with `read`.
+            body: the struct that the function reads with `read`, or JSON schemas by content type.
             query: the struct that the function reads with `query`; unknown parameters are refused.
             answer: the message, struct or JSON schema of a 2xx; None for 204.
             status: the 2xx statuses it answers.
@@ -128,6 +129,16 @@ class Router(APIRouter):
                 operation_id=re.sub(r"_([a-z])", lambda found: found[1].upper(), endpoint.__name__),
                 tags=[scope.partition(":")[0] if scope != PUBLIC else "platform"],
             )
+            return endpoint
+
+        return declare
+
+    def page(self, path: str) -> Callable[[Endpoint], Endpoint]:
+        """Declare a page for people: no key, not part of the API's document."""
+
+        def declare(endpoint: Endpoint) -> Endpoint:
+            extra = {"x-scope": PUBLIC}
+            self.add_api_route(path, endpoint, methods=["GET"], include_in_schema=False, openapi_extra=extra)
             return endpoint
 
         return declare
@@ -193,11 +204,21 @@ def refusal(asked: Exchange, problem: problems.Problem) -> Response:
     return Response(body, status_code=problem.status, headers=headers, media_type=problems.CONTENT_TYPE)
 
 
-def listing(request: Request, asked: ListQuery, kind: type[M], **more: Any) -> M:  # noqa: ANN401 - fields of a message
-    """Return the message of a list's query: filters by name, `page_size`, and the `page_token` out of the cursor."""
+def params(asked: Exchange) -> Mapping[str, str]:
+    """Return the query's parameters by name; of several of one name the last."""
+    return QueryParams(asked.scope["query_string"])
+
+
+def page_token(request: Request, asked: ListQuery) -> str:
+    """Return the page token in a list's cursor; empty for the first page. 400 CURSOR_INVALID."""
     caller = exchange(request).caller
     assert caller is not None
-    token = gateway(request).cursors.open(caller.tenant_id, _what(request), _filters(asked), asked.cursor)
+    return gateway(request).cursors.open(caller.tenant_id, _what(request), _filters(asked), asked.cursor)
+
+
+def listing(request: Request, asked: ListQuery, kind: type[M], **more: Any) -> M:  # noqa: ANN401 - fields of a message
+    """Return the message of a list's query: filters by name, `page_size`, and the `page_token` out of the cursor."""
+    token = page_token(request, asked)
     return to_message(asked, kind, without=_PAGING, page_size=asked.limit, page_token=token, **more)
 
 

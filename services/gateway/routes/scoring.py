@@ -1,7 +1,5 @@
 """Scores over HTTP: points with at most six decimals, exact as decimal numbers."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -9,7 +7,6 @@ from msgspec import Meta, Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
-from libs.common.errors import ServiceError
 from plaudit.scoring.v1 import scoring_pb2 as nouns
 from plaudit.scoring.v1 import scoring_service_pb2 as pb
 from plaudit.scoring.v1 import scoring_service_pb2_grpc as rpc
@@ -93,8 +90,7 @@ async def get_score(request: Request, customer_id: str) -> Response:
     is left out; what is dated ahead counts from when it was received. An id that nothing has spoken of is 404.
     """
     message = edge.to_message(edge.query(request, ScoreQuery), pb.GetScoreRequest, customer_id=customer_id)
-    with _pointing_into_the_query():
-        reply = await edge.call(request, edge.stub(request, rpc.ScoreServiceStub).GetScore, message)
+    reply = await edge.call(request, edge.stub(request, rpc.ScoreServiceStub).GetScore, message)
     return edge.answer(_to_points(reply.score))
 
 
@@ -113,20 +109,8 @@ async def list_score_points(request: Request, customer_id: str) -> Response:
     """
     asked = edge.query(request, ScoreHistoryQuery)
     message = edge.listing(request, asked, pb.ListScorePointsRequest, customer_id=customer_id)
-    with _pointing_into_the_query():
-        reply = await edge.call(request, edge.stub(request, rpc.ScoreServiceStub).ListScorePoints, message)
+    reply = await edge.call(request, edge.stub(request, rpc.ScoreServiceStub).ListScorePoints, message)
     return edge.page(request, asked, reply.points, reply.next_page_token, _to_points)
-
-
-@contextmanager
-def _pointing_into_the_query() -> Iterator[None]:
-    """Name the query parameter that a service refused: its messages have the same field names."""
-    try:
-        yield
-    except ServiceError as error:
-        if pointer := error.metadata.get("pointer"):
-            error.metadata["pointer"] = f"?{pointer.removeprefix('/')}"
-        raise
 
 
 def _to_points(message: nouns.Score | nouns.ScorePoint) -> dict[str, Any]:

@@ -1,7 +1,4 @@
-"""Every refusal as application/problem+json, and the one map from gRPC status and reason to HTTP.
-
-The catalogue of codes, with the way out of each, is docs/errors.md.
-"""
+"""The problem, and the one map from gRPC status and reason to HTTP."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -112,10 +109,9 @@ STATUS_OF_REASON = {
     "PAGE_TOKEN_INVALID": 400,
     "IDEMPOTENCY_KEY_INVALID": 400,
     "IDEMPOTENCY_KEY_REUSED": 422,
-    "IDEMPOTENCY_IN_FLIGHT": 409,
+    "IDEMPOTENCY_KEY_IN_FLIGHT": 409,
     "ID_REUSED": 409,
     "VERSION_MISMATCH": 412,
-    "ETAG_MISMATCH": 412,
     "ROOT_CAUSE_MISSING": 422,
     "TENANT_MISSING": 500,
 }

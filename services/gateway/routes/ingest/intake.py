@@ -1,0 +1,258 @@
+"""The handlers of one kind of fact: authenticate, check, join with what else is in flight, answer item by item."""
+
+import asyncio
+import random
+import secrets
+import time
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from google.protobuf.message import Message
+from plaudit.common.v1.ingest_pb2 import ITEM_STATUS_REJECTED, ITEM_STATUS_STORED, ItemContext, ItemResult
+
+from libs.common import errors, faults
+from libs.common.ingest import Joiner
+
+from ... import edge, problems
+from ...edge.asgi import FastRoute
+from ...edge.decode import MAX_ITEM_BYTES
+from ...edge.exchange import Receive, Send, first, rest, timed_out
+from ...edge.rules import Refused, identifier
+from .kinds import KINDS, Kind
+from .lines import Lines
+from .tally import Tally
+
+MAX_BATCH = 1_000
+_GROUP = 256
+"""Items of one caller that wait for the service at once."""
+_PATIENCE_SECONDS = 5.0
+"""How long a batch waits for room in a queue that is full."""
+_NDJSON = b"application/x-ndjson"
+
+
+class BatchIn(edge.Body):
+    """Up to 1,000 items; a bad one never costs the others."""
+
+    items: list[msgspec.Raw]
+    history: bool = False
+    """Load the past; needs the scope history:write."""
+
+
+class LinesQuery(edge.Body):
+    """The query of a stream of lines."""
+
+    history: bool = False
+
+
+class Intake:
+    """Takes one kind of fact.
+
+    Args:
+        gateway: this process's wiring.
+        kind: which kind.
+    """
+
+    def __init__(self, gateway: edge.Gateway, kind: Kind) -> None:
+        self._gateway = gateway
+        self._kind = kind
+        self._call = kind.method(gateway.peers.stub(kind.stub))
+        self._seconds = gateway.settings.body_seconds
+        self._joiner = Joiner(self._flush)
+        self._partial = msgspec.json.Decoder(msgspec.defstruct("_Partial", [(kind.id_name, str)]))
+
+    async def _flush(self, tenant_id: uuid.UUID, items: list[Any], contexts: list[ItemContext]) -> list[ItemResult]:
+        """Send facts to the service; each answer carries what was filled in, where the service says that."""
+        if faults.FAULTS:
+            faults.hit("gateway.before_rpc")
+        noun, make = self._kind.noun, self._kind.item
+        each = contexts if len(contexts) == len(items) else contexts * len(items)
+        wrapped = [make(**{noun: item, "context": context}) for item, context in zip(items, each, strict=True)]
+        metadata = self._gateway.peers.metadata(tenant_id, "flush-" + each[0].request_token.hex())
+        reply = await self._gateway.peers.send(self._call, self._kind.request(items=wrapped), metadata)
+        if faults.FAULTS:
+            faults.hit("gateway.after_rpc_before_reply")
+        if len(reply.results) != len(items):
+            raise errors.Unavailable("SERVICE_UNAVAILABLE", "a service gave no answer for every item")
+        defaults = getattr(reply, "defaults", ())
+        if len(defaults) != len(items):
+            return list(reply.results)
+        return [Filled(result, filled) for result, filled in zip(reply.results, defaults, strict=True)]  # type: ignore[misc]
+
+    # Single.
+
+    async def single(self, exchange: edge.Exchange, receive: Receive, send: Send) -> None:
+        """Answer POST /v1/<facts>: 201 stored, 200 repeat, or a problem."""
+        caller = await self._admit(exchange)
+        if exchange.headers.get(b"content-type", b"").startswith(_NDJSON):
+            await self._lines(exchange, caller, receive, send)
+            return
+        body = await exchange.body(receive, self._seconds)
+        if len(body) > MAX_ITEM_BYTES:
+            raise problems.refused("", "ITEM_TOO_LARGE", "an item has at most 32 KiB of JSON")
+        item = edge.to_message(edge.decode(body, self._kind.shape), self._kind.message)
+        context = ItemContext(request_token=exchange.token)
+        (result,) = await self._joiner.submit(caller.tenant_id, [item], context)
+        if result.status == ITEM_STATUS_REJECTED:
+            raise problems.of_rejection(result.code, result.pointer, result.detail)
+        stored = result.status == ITEM_STATUS_STORED
+        record = self._record(item, result)
+        record["received_at"] = result.received_at.ToDatetime(edge.UTC)
+        record["duplicate"] = not stored
+        await exchange.respond(send, 201 if stored else 200, msgspec.json.encode(record))
+
+    @staticmethod
+    def _record(item: Message, result: Any) -> dict[str, Any]:  # noqa: ANN401 - ItemResult or Filled
+        record = edge.to_json(item)
+        if isinstance(result, Filled):
+            record |= {name: value for name, value in edge.to_json(result.defaults).items() if value not in (None, "")}
+        return record
+
+    # Batches.
+
+    async def batch(self, exchange: edge.Exchange, receive: Receive, send: Send) -> None:
+        """Answer POST /v1/<facts>/batch, as JSON or as lines."""
+        caller = await self._admit(exchange)
+        if exchange.headers.get(b"content-type", b"").startswith(_NDJSON):
+            await self._lines(exchange, caller, receive, send)
+            return
+        asked = edge.decode(await exchange.body(receive, self._seconds), BatchIn)
+        if not asked.items:
+            raise problems.refused("/items", "BATCH_EMPTY", "a batch has at least one item")
+        if len(asked.items) > MAX_BATCH:
+            raise problems.refused("/items", "BATCH_TOO_LARGE", "a batch has at most 1,000 items")
+        if asked.history:
+            caller.need("history:write")
+        tally = Tally()
+        for start in range(0, len(asked.items), _GROUP):
+            part = asked.items[start : start + _GROUP]
+            await self._group(caller.tenant_id, list(enumerate(part, start)), tally, history=asked.history)
+        await exchange.respond(send, 200, msgspec.json.encode(tally.answer()))
+
+    async def _group(
+        self,
+        tenant_id: uuid.UUID,
+        raws: Sequence[tuple[int, bytes | msgspec.Raw | None]],
+        tally: Tally,
+        *,
+        history: bool,
+    ) -> None:
+        """Check up to 256 items, hand on the good ones, and count what became of each."""
+        good: dict[str, tuple[int, Message]] = {}
+        again: list[tuple[int, bytes | msgspec.Raw | None]] = []
+        for index, raw in raws:
+            try:
+                item = self._item(raw)
+            except problems.Problem as problem:
+                tally.refuse(index, self._id_in(raw), problem)
+                continue
+            if good.setdefault(getattr(item, self._kind.id_name), (index, item))[0] != index:
+                again.append((index, raw))
+        if good:
+            # A token of its own: with the whole request's, a repeat further down would pass for our own retry.
+            context = ItemContext(request_token=secrets.token_bytes(16), history=history)
+            results = await self._submit(tenant_id, [item for _, item in good.values()], context)
+            for (item_id, (index, _)), result in zip(good.items(), results, strict=True):
+                tally.add(index, item_id, result)
+        if again:
+            await self._group(tenant_id, again, tally, history=history)
+
+    def _item(self, raw: bytes | msgspec.Raw | None) -> Message:
+        if raw is None or memoryview(raw).nbytes > MAX_ITEM_BYTES:
+            raise problems.refused("", "ITEM_TOO_LARGE", "an item has at most 32 KiB of JSON")
+        return edge.to_message(edge.decode(raw, self._kind.shape), self._kind.message)
+
+    def _id_in(self, raw: bytes | msgspec.Raw | None) -> str | None:
+        """Return the id of a refused item where it has a good one."""
+        try:
+            return identifier(getattr(self._partial.decode(raw or b""), self._kind.id_name))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, Refused):
+            return None
+
+    async def _submit(self, tenant_id: uuid.UUID, items: list[Message], context: ItemContext) -> list[ItemResult]:
+        """Hand on items; a full queue is waited for, since the caller of a batch is itself the brake."""
+        until = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            try:
+                return await self._joiner.submit(tenant_id, items, context)
+            except errors.Unavailable as error:
+                if error.reason != "QUEUE_FULL" or time.monotonic() > until:
+                    raise
+            await asyncio.sleep(random.uniform(0.02, 0.1))  # noqa: S311
+
+    # Lines.
+
+    async def _lines(self, exchange: edge.Exchange, caller: edge.Caller, receive: Receive, send: Send) -> None:
+        exchange.check_content(lambda kind: kind.partition(b";")[0].strip() == _NDJSON)
+        history = _query(exchange).history
+        if history:
+            caller.need("history:write")
+        tally = Tally()
+        lines = Lines()
+        group: list[tuple[int, bytes | None]] = []
+        count = 0
+        async for chunk in _chunks(receive, self._seconds):
+            for line in lines.feed(chunk) if chunk is not None else lines.end():
+                group.append((count, line))
+                count += 1
+                if len(group) == _GROUP:
+                    await self._group(caller.tenant_id, group, tally, history=history)
+                    group = []
+        if group:
+            await self._group(caller.tenant_id, group, tally, history=history)
+        await exchange.respond(send, 200, msgspec.json.encode(tally.answer()))
+
+    async def _admit(self, exchange: edge.Exchange) -> edge.Caller:
+        exchange.check_accept()
+        exchange.caller = await self._gateway.keyring.caller(exchange.authorization())
+        exchange.caller.need(self._kind.scope)
+        # Of no effect here, where ids do the work, but checked for its form.
+        if b"idempotency-key" in exchange.headers:
+            exchange.idempotency_key()
+        return exchange.caller
+
+
+class Filled:
+    """An item's answer together with what the service filled in."""
+
+    __slots__ = ("code", "defaults", "detail", "pointer", "received_at", "status")
+
+    def __init__(self, result: ItemResult, defaults: Message) -> None:
+        self.status = result.status
+        self.code = result.code
+        self.pointer = result.pointer
+        self.detail = result.detail
+        self.received_at = result.received_at
+        self.defaults = defaults
+
+
+async def _chunks(receive: Receive, seconds: float) -> Any:  # noqa: ANN401 - an async generator of bytes, None at the end
+    message = await first(receive, seconds)
+    yield message.get("body", b"")
+    if message.get("more_body"):
+        following = rest(receive)
+        while True:
+            try:
+                async with asyncio.timeout(seconds):
+                    chunk = await anext(following, None)
+            except TimeoutError:
+                raise timed_out() from None
+            if chunk is None:
+                break
+            yield chunk
+    yield None
+
+
+def _query(exchange: edge.Exchange) -> LinesQuery:
+    return edge.decode_query(edge.params(exchange), LinesQuery)
+
+
+def fast_routes(gateway: edge.Gateway) -> dict[tuple[str, str], FastRoute]:
+    """Return the handler of every fact's two routes."""
+    found: dict[tuple[str, str], FastRoute] = {}
+    for kind in KINDS:
+        intake = Intake(gateway, kind)
+        found["POST", kind.path] = intake.single
+        found["POST", f"{kind.path}/batch"] = intake.batch
+    return found
