@@ -61,9 +61,7 @@ def _changed(program: Program) -> ProgramChanged:
 
 
 def _page_size(wanted: int) -> int:
-    if wanted < 0:
-        raise InvalidArgument("PAGE_SIZE_INVALID", "page_size is at least 1", pointer="/page_size")
-    return min(wanted or DEFAULT_PAGE, MAX_PAGE)
+    return min(wanted, MAX_PAGE) if wanted > 0 else DEFAULT_PAGE
 
 
 def _key_after(token: str) -> str:
@@ -72,5 +70,5 @@ def _key_after(token: str) -> str:
     except ValueError:
         key = "\0"
     if "\0" in key:
-        raise InvalidArgument("PAGE_TOKEN_INVALID", "page_token is not one of ours", pointer="/page_token")
+        raise InvalidArgument("CURSOR_INVALID", "the cursor is not of this list", pointer="?cursor")
     return key

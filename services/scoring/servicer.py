@@ -57,21 +57,19 @@ def _period(request: pb.ListScorePointsRequest, now: datetime) -> tuple[datetime
     if request.HasField("from"):
         start = _instant(getattr(request, "from"), "from", "PERIOD_INVALID", now)
     if start >= end:
-        raise InvalidArgument("PERIOD_INVALID", "the period ends after it starts", pointer="/to")
+        raise InvalidArgument("PERIOD_INVALID", "the period ends after it starts", pointer="?to")
     return start, end
 
 
 def _instant(at: Timestamp, field: str, reason: str, now: datetime) -> datetime:
     latest = now + timedelta(hours=24)
     if not 0 <= at.seconds <= latest.timestamp() or not 0 <= at.nanos < 1_000_000_000:
-        raise InvalidArgument(reason, f"{field} lies between 1970 and 24 hours ahead", pointer=f"/{field}")
+        raise InvalidArgument(reason, f"{field} lies between 1970 and 24 hours ahead", pointer=f"?{field}")
     return at.ToDatetime(UTC)
 
 
 def _page_size(wanted: int) -> int:
-    if wanted < 0:
-        raise InvalidArgument("PAGE_SIZE_INVALID", "page_size is at least 1", pointer="/page_size")
-    return min(wanted or DEFAULT_PAGE, MAX_PAGE)
+    return min(wanted, MAX_PAGE) if wanted > 0 else DEFAULT_PAGE
 
 
 def _start_after(token: str, start: datetime, end: datetime) -> datetime:
@@ -83,7 +81,7 @@ def _start_after(token: str, start: datetime, end: datetime) -> datetime:
             return after
     except ValueError:
         pass
-    raise InvalidArgument("PAGE_TOKEN_INVALID", "page_token is not one of ours", pointer="/page_token")
+    raise InvalidArgument("CURSOR_INVALID", "the cursor is not of this list", pointer="?cursor")
 
 
 def _to_proto(customer_id: str, score: domain.Score, as_of: datetime) -> nouns.Score:

@@ -141,7 +141,7 @@ async def test_an_instant_outside_of_the_times_we_take_is_refused(get_score, as_
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await get_score("ann", as_of)
     assert from_rpc(refused.value).reason == "AS_OF_INVALID"
-    assert from_rpc(refused.value).metadata["pointer"] == "/as_of"
+    assert from_rpc(refused.value).metadata["pointer"] == "?as_of"
 
 
 async def _is(count, wanted):

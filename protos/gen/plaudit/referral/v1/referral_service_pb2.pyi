@@ -66,7 +66,7 @@ class ListProgramsRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     ARCHIVED_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """At least 1; over 200 reads as 200; 0: 50."""
+    """1 to 200; 0 reads as 50, more than 200 as 200."""
     page_token: _builtins.str
     """Opaque, from the answer before."""
     archived: _builtins.bool

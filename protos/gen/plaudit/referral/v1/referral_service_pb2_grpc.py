@@ -64,8 +64,7 @@ class ProgramServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListPrograms(self, request, context):
-        """Lists programs by key, archived ones only when asked for.
-        INVALID_ARGUMENT / PAGE_SIZE_INVALID, PAGE_TOKEN_INVALID.
+        """Lists programs by key. INVALID_ARGUMENT / CURSOR_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -19,9 +19,7 @@ class ProgramServiceStub:
     GetProgram: _aio.UnaryUnaryMultiCallable[_referral_service_pb2.GetProgramRequest, _referral_service_pb2.GetProgramResponse]
     """Reads one program; archived ones too. NOT_FOUND / PROGRAM_NOT_FOUND."""
     ListPrograms: _aio.UnaryUnaryMultiCallable[_referral_service_pb2.ListProgramsRequest, _referral_service_pb2.ListProgramsResponse]
-    """Lists programs by key, archived ones only when asked for.
-    INVALID_ARGUMENT / PAGE_SIZE_INVALID, PAGE_TOKEN_INVALID.
-    """
+    """Lists programs by key. INVALID_ARGUMENT / CURSOR_INVALID."""
     SaveProgram: _aio.UnaryUnaryMultiCallable[_referral_service_pb2.SaveProgramRequest, _referral_service_pb2.SaveProgramResponse]
     """Creates or replaces a program by its key; idempotent by nature. A new one is a draft, an archived one revives.
     Nothing changes, the version neither, when it says what is stored already.
@@ -45,9 +43,7 @@ class ProgramServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _referral_service_pb2.ListProgramsRequest,
         context: _aio.ServicerContext[_referral_service_pb2.ListProgramsRequest, _abc.Awaitable[_referral_service_pb2.ListProgramsResponse]],
     ) -> _abc.Awaitable[_referral_service_pb2.ListProgramsResponse]:
-        """Lists programs by key, archived ones only when asked for.
-        INVALID_ARGUMENT / PAGE_SIZE_INVALID, PAGE_TOKEN_INVALID.
-        """
+        """Lists programs by key. INVALID_ARGUMENT / CURSOR_INVALID."""
 
     @_abc_1.abstractmethod
     def SaveProgram(

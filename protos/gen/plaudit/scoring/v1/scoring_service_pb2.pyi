@@ -106,7 +106,7 @@ class ListScorePointsRequest(_message.Message):
     interval: Global___Interval.ValueType
     """Unspecified: days."""
     page_size: _builtins.int
-    """At least 1; over 200 reads as 200; 0: 50."""
+    """1 to 200; 0 reads as 50, more than 200 as 200."""
     page_token: _builtins.str
     """Opaque, from the answer before; goes with the same other fields only."""
     @_builtins.property

@@ -61,7 +61,7 @@ class ScoreServiceServicer:
 
     def ListScorePoints(self, request, context):
         """Lists a customer's score at the end of each interval, oldest first, computed anew from today's ledger.
-        NOT_FOUND / CUSTOMER_NOT_FOUND; INVALID_ARGUMENT / PERIOD_INVALID, PAGE_SIZE_INVALID, PAGE_TOKEN_INVALID.
+        NOT_FOUND / CUSTOMER_NOT_FOUND; INVALID_ARGUMENT / PERIOD_INVALID, CURSOR_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -22,7 +22,7 @@ class ScoreServiceStub:
     """
     ListScorePoints: _aio.UnaryUnaryMultiCallable[_scoring_service_pb2.ListScorePointsRequest, _scoring_service_pb2.ListScorePointsResponse]
     """Lists a customer's score at the end of each interval, oldest first, computed anew from today's ledger.
-    NOT_FOUND / CUSTOMER_NOT_FOUND; INVALID_ARGUMENT / PERIOD_INVALID, PAGE_SIZE_INVALID, PAGE_TOKEN_INVALID.
+    NOT_FOUND / CUSTOMER_NOT_FOUND; INVALID_ARGUMENT / PERIOD_INVALID, CURSOR_INVALID.
     """
 
 class ScoreServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -45,7 +45,7 @@ class ScoreServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_scoring_service_pb2.ListScorePointsRequest, _abc.Awaitable[_scoring_service_pb2.ListScorePointsResponse]],
     ) -> _abc.Awaitable[_scoring_service_pb2.ListScorePointsResponse]:
         """Lists a customer's score at the end of each interval, oldest first, computed anew from today's ledger.
-        NOT_FOUND / CUSTOMER_NOT_FOUND; INVALID_ARGUMENT / PERIOD_INVALID, PAGE_SIZE_INVALID, PAGE_TOKEN_INVALID.
+        NOT_FOUND / CUSTOMER_NOT_FOUND; INVALID_ARGUMENT / PERIOD_INVALID, CURSOR_INVALID.
         """
 
 def add_ScoreServiceServicer_to_server(servicer: ScoreServiceServicer, server: _aio.Server) -> None: ...
