@@ -153,25 +153,26 @@ async def record(
     """
     first: dict[str, Item] = {}
     repeats = [item for item in items if first.setdefault(item.id, item) is not item]
+    if not first:
+        return {}
     # Sorted, so that two batches that share ids never wait for each other in a circle.
     batch = [first[key] for key in sorted(first)]
-    if not batch:
-        return {}
-    new, known = await _write(db, tenant_id, stream, batch, then)
+    new = await _write(db, tenant_id, stream, batch, then)
+    bell.ring()
+    known: dict[str, asyncpg.Record] = {}
+    if conflicting := [item.id for item in batch if item.id not in new]:
+        # A second statement, since the snapshot of the first may not see whom it met.
+        async with tenancy.hot(db, tenant_id) as conn:
+            known = {row["id"]: row for row in await conn.fetch(_SEEN, tenant_id, stream.kind, conflicting)}
     faults.hit("svc.after_commit_before_reply")
-    answers: dict[int, ItemResult] = {}
-    for item in batch:
-        answers[item.index] = stored(item.received_at) if item.id in new else _compare(item, known.get(item.id))
+    answers = {
+        item.index: stored(item.received_at) if item.id in new else _compare(item, known.get(item.id)) for item in batch
+    }
     for item in repeats:
         original = first[item.id]
-        if original.fingerprint != item.fingerprint:
-            answers[item.index] = _REUSED
-        elif item.id in new:
-            answers[item.index] = ItemResult(
-                status=ITEM_STATUS_DUPLICATE, received_at=clock.stamp(original.received_at)
-            )
-        else:
-            answers[item.index] = _compare(item, known.get(item.id))
+        same = item.id in new and original.fingerprint == item.fingerprint
+        repeat = ItemResult(status=ITEM_STATUS_DUPLICATE, received_at=clock.stamp(original.received_at))
+        answers[item.index] = repeat if same else _compare(item, known.get(item.id))
     return answers
 
 
@@ -189,15 +190,29 @@ async def _write(
     stream: Stream,
     batch: list[Item],
     then: Callable[[asyncpg.Connection, list[Item]], Awaitable[None]] | None,
-) -> tuple[set[str], dict[str, asyncpg.Record]]:
-    """Run the statement and look up what conflicted: by a second one, since the first one's snapshot may not see it."""
+) -> set[str]:
+    """Run the statement, alone where nothing else is to be done in its transaction; return the ids that were new."""
+    sql, arguments = _statement(stream), _arguments(tenant_id, stream, batch)
+    if then is None:
+        async with db.hot.acquire(timeout=ACQUIRE_SECONDS) as conn:
+            faults.hit("svc.before_commit")
+            return {row["id"] for row in await conn.fetch(sql, *arguments)}
+    async with tenancy.hot(db, tenant_id) as conn:
+        new = {row["id"] for row in await conn.fetch(sql, *arguments)}
+        if fresh := [item for item in batch if item.id in new]:
+            await then(conn, fresh)
+        faults.hit("svc.before_commit")
+    return new
+
+
+def _arguments(tenant_id: uuid.UUID, stream: Stream, batch: list[Item]) -> list[Any]:
     now = clock.now()
     message_id, head = events.header(tenant_id)
     frames = [
         events.frame(item.event, f"{message_id}.{number}", item.occurred_at, now, item.traceparent)
         for number, item in enumerate(batch)
     ]
-    arguments = [
+    return [
         str(tenant_id),
         stream.kind,
         now,
@@ -210,27 +225,8 @@ async def _write(
         [item.occurred_at for item in batch],
         [item.received_at for item in batch],
         [item.history for item in batch],
-        *(list(column) for column in zip(*(item.values for item in batch), strict=True)),
+        *map(list, zip(*(item.values for item in batch), strict=True)),
     ]
-    sql = _statement(stream)
-    if then is None:
-        async with db.hot.acquire(timeout=ACQUIRE_SECONDS) as conn:
-            if faults.FAULTS:
-                faults.hit("svc.before_commit")
-            new = {row["id"] for row in await conn.fetch(sql, *arguments)}
-    else:
-        async with tenancy.hot(db, tenant_id) as conn:
-            new = {row["id"] for row in await conn.fetch(sql, *arguments)}
-            if fresh := [item for item in batch if item.id in new]:
-                await then(conn, fresh)
-            faults.hit("svc.before_commit")
-    bell.ring()
-    conflicting = [item.id for item in batch if item.id not in new]
-    if not conflicting:
-        return new, {}
-    async with tenancy.hot(db, tenant_id) as conn:
-        rows = await conn.fetch(_SEEN, tenant_id, stream.kind, conflicting)
-    return new, {row["id"]: row for row in rows}
 
 
 async def claim(conn: asyncpg.Connection, tenant_id: uuid.UUID, kind: str, ids: Sequence[str]) -> set[str]:

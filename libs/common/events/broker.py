@@ -151,20 +151,19 @@ async def ensure_stream(
     made: list[str] = []
     try:
         js = await broker.jetstream()
-        config = stream_config(max_bytes, replicas)
         try:
             await js.stream_info(STREAM)
-            await js.update_stream(config)
+            await js.update_stream(stream_config(max_bytes, replicas))
         except nats.js.errors.NotFoundError:
-            await js.add_stream(config)
+            await js.add_stream(stream_config(max_bytes, replicas))
             made.append(STREAM)
-        for service, handlers in services.items():
-            for name, subjects in durables(service, handlers).items():
-                try:
-                    await js.consumer_info(STREAM, name)
-                except nats.js.errors.NotFoundError:
-                    made.append(name)
-                await js.add_consumer(STREAM, _consumer(name, subjects, replicas))
+        wanted = [durable for service, handlers in services.items() for durable in durables(service, handlers).items()]
+        for name, subjects in wanted:
+            try:
+                await js.consumer_info(STREAM, name)
+            except nats.js.errors.NotFoundError:
+                made.append(name)
+            await js.add_consumer(STREAM, _consumer(name, subjects, replicas))
         if made:
             # What was recorded while nobody kept it for them comes again; inboxes drop what has taken effect.
             await _publish_replay(js, datetime.fromtimestamp(0, clock.now().tzinfo))
