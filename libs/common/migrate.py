@@ -86,7 +86,7 @@ async def migrate(dsn: str, package: str) -> int:
         await conn.execute("select pg_advisory_lock($1)", _LOCK)
         await conn.execute(
             """create table if not exists migrations
-               (name text primary key, digest text not null, applied_at timestamptz not null)""",
+               (name text primary key, digest text not null, applied_at timestamptz not null)"""
         )
         await conn.execute(f"grant usage on schema public to {service}_app, {service}_pump")
         await conn.execute(f"grant select on migrations to {service}_app, {service}_pump")

@@ -24,7 +24,7 @@ def main() -> None:
             services,
             max_bytes=int(os.environ.get("STREAM_MAX_BYTES", "2147483648")),
             replicas=int(os.environ.get("STREAM_REPLICAS", "1")),
-        ),
+        )
     )
     sys.stdout.write(f"stream EVENTS ready; made anew: {', '.join(made) or 'nothing'}\n")
 

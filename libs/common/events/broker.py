@@ -130,11 +130,7 @@ def stream_config(max_bytes: int, replicas: int) -> StreamConfig:
 
 
 async def ensure_stream(
-    url: str,
-    services: Mapping[str, Sequence[Any]],
-    *,
-    max_bytes: int = 2_147_483_648,
-    replicas: int = 1,
+    url: str, services: Mapping[str, Sequence[Any]], *, max_bytes: int = 2_147_483_648, replicas: int = 1
 ) -> list[str]:
     """Make or update the stream and every service's durables; ask for a replay where something had to be made.
 

@@ -199,11 +199,7 @@ class _Consumer:
         await _ack(message.raw)
 
     async def _each(
-        self,
-        conn: asyncpg.Connection,
-        tenant_id: uuid.UUID,
-        message: _Message,
-        events: list[Event],
+        self, conn: asyncpg.Connection, tenant_id: uuid.UUID, message: _Message, events: list[Event]
     ) -> list[tuple[Event, str]]:
         """Handle events in halves until the poison is alone; return it with the class of its error."""
         handler = self.handlers[message.raw.subject]

@@ -87,10 +87,7 @@ async def _publish(js: JetStreamContext, row: asyncpg.Record) -> int:
     # The broker's dedupe window would swallow a replay under the old id.
     suffix = f".r{row['replays']}" if row["replays"] else ""
     ack = await js.publish(
-        row["subject"],
-        row["payload"],
-        headers={"Nats-Msg-Id": row["message_id"] + suffix},
-        stream=STREAM,
+        row["subject"], row["payload"], headers={"Nats-Msg-Id": row["message_id"] + suffix}, stream=STREAM
     )
     return int(ack.seq)
 
