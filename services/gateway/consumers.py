@@ -4,6 +4,9 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import asyncpg
+
+from libs.common import clock, ingest
+from libs.common.events import Batch, Handler, Received
 from plaudit.feedback.v1.feedback_events_pb2 import (
     CASE_CHANGE_CLOSED,
     CASE_CHANGE_CONTACTED,
@@ -13,9 +16,6 @@ from plaudit.feedback.v1.feedback_events_pb2 import (
     ResponseRecorded,
 )
 from plaudit.profile.v1.profile_events_pb2 import CustomerChanged
-
-from libs.common import clock, ingest
-from libs.common.events import Batch, Handler, Received
 
 from . import edge, store
 

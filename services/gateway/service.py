@@ -72,7 +72,7 @@ async def _refuse_route(app: FastAPI, request: Request, error: Exception) -> Res
     return edge.refusal(edge.exchange(request), problem)
 
 
-def _matches(route: Any, request: Request) -> bool:  # noqa: ANN401 - starlette's routes have no common type for this
+def _matches(route: Any, request: Request) -> bool:
     return bool(route.matches(request.scope)[0] is not Match.NONE)
 
 

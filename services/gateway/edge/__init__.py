@@ -5,7 +5,8 @@ from datetime import UTC
 from .access import SCOPES, Caller, Keyring
 from .asgi import Edge
 from .calls import Peers
-from .decode import decode, item, query as decode_query
+from .decode import decode, item
+from .decode import query as decode_query
 from .exchange import Disconnected, Exchange
 from .fields import (
     UNSET,
@@ -63,8 +64,8 @@ from .pages import Cursors, etag, versions_of
 __all__ = [
     "PUBLIC",
     "SCOPES",
-    "UTC",
     "UNSET",
+    "UTC",
     "Absent",
     "AnyTime",
     "Body",

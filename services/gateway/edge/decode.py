@@ -25,7 +25,7 @@ def decode(body: bytes | msgspec.Raw, shape: type[S]) -> S:
         Problem: 400 JSON_INVALID where it is not JSON, 422 with pointers where it is not of the shape.
     """
     try:
-        value = _decoder(shape).decode(body)
+        value: S = _decoder(shape).decode(body)
         checker(shape)(value)
     except Refused as refused:
         raise invalid(refused.faults) from None

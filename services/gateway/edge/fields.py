@@ -35,7 +35,7 @@ Line = Annotated[
     str, _described("One longer line of text.", minLength=1, maxLength=1000), Checked(rules.label(1_000)),
 ]  # fmt: skip
 FreeText = Annotated[
-    str, _described("Free text, stored as it is. Blank counts as absent.", maxLength=4000), Checked(rules.free_text(4_000)),
+    str, _described("Free text. Blank counts as absent.", maxLength=4000), Checked(rules.free_text(4_000)),
 ]  # fmt: skip
 Email = Annotated[str, _described("An e-mail address.", maxLength=254), Checked(rules.email)]
 Phone = Annotated[str, _described("A phone number in E.164.", pattern="^\\+[1-9][0-9]{6,14}$"), Checked(rules.phone)]
@@ -51,7 +51,7 @@ OccurredAt = Annotated[
     Checked(rules.past),
 ]
 Time = Annotated[
-    datetime, Meta(tz=True, description="RFC 3339 with an offset, from 1970 to 24 hours ahead."), Checked(rules.instant),
+    datetime, Meta(tz=True, description="RFC 3339 with offset, from 1970 to 24 hours ahead."), Checked(rules.instant),
 ]  # fmt: skip
 AnyTime = Annotated[
     datetime, Meta(tz=True, description="RFC 3339 with an offset, from 1970; may lie ahead."), Checked(rules.any_time),
@@ -74,13 +74,13 @@ Cursor = Annotated[str, _described("The `next_cursor` of the page before.")]
 
 _OBJECT = "Your own JSON object: at most 16 KiB, 64 keys, 4 levels, strings of 1,000 characters."
 JsonObject = Annotated[dict[str, Any], _described(_OBJECT), Checked(rules.json_object())]
-"""After checking, the value is a `msgspec.Raw` in canonical form; null and absent are alike."""
+"""Once checked, a `msgspec.Raw` in canonical form; null and absent are alike."""
 JsonObjectPatch = Annotated[dict[str, Any], _described(_OBJECT), Checked(rules.json_object(keep_nulls=True))]
 """The same, with nulls kept: they clear."""
 
 
 def list_of(rule: rules.Rule, limit: int) -> Checked:
-    """Return the rule of a list of at most `limit` values, for `Annotated[list[str], list_of(rule, limit)]`."""
+    """Give a list its rule: at most `limit` values that follow `rule` each."""
     return Checked(rules.list_of(rule, limit))
 
 

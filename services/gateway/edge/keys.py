@@ -1,4 +1,4 @@
-"""What an API key looks like: `pl_live_` or `pl_test_`, an id, a secret, and a checksum that refuses typing errors offline."""
+"""What an API key looks like: `pl_live_` or `pl_test_`, an id, a secret, and a checksum against typing errors."""
 
 import hmac
 import re

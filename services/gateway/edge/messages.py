@@ -79,7 +79,11 @@ def _packed_by(field: FieldDescriptor) -> Convert | None:
 
 
 def _nested_pack(kind: Descriptor) -> Convert:
-    return lambda struct: _packer(type(struct), kind)(struct)
+    def pack(struct: Any) -> dict[str, Any]:
+        shape: type[Struct] = type(struct)
+        return _packer(shape, kind)(struct)
+
+    return pack
 
 
 def _bytes(value: Any) -> bytes:
@@ -102,7 +106,7 @@ def words_of(enum: EnumDescriptor) -> list[str]:
 
 
 def to_json(message: Message) -> dict[str, Any]:
-    """Return a message as what `msgspec.json.encode` takes: every field, null where it has no value; times as datetimes."""
+    """Return a message as `msgspec.json.encode` takes it: every field, null without a value; times as datetimes."""
     return _unpacker(message.DESCRIPTOR)(message)
 
 
@@ -134,7 +138,7 @@ def _unpacked_by(field: FieldDescriptor) -> Convert | None:
     if field.enum_type is not None:
         words = {number: word for word, number in _names_of(field.enum_type).items()}
         # A word that a newer service knows and this gateway does not: unknown is not a failure.
-        one = lambda number: words.get(number)  # noqa: E731
+        one = words.get
     elif field.type == FieldDescriptor.TYPE_BYTES:
         one = msgspec.Raw
     elif field.message_type is not None:
@@ -145,7 +149,10 @@ def _unpacked_by(field: FieldDescriptor) -> Convert | None:
 
 
 def _nested_unpack(kind: Descriptor) -> Convert:
-    return lambda message: _unpacker(kind)(message)
+    def unpack(message: Any) -> dict[str, Any]:
+        return _unpacker(kind)(message)
+
+    return unpack
 
 
 def _time(stamp: Any) -> datetime:

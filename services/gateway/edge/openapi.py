@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from fastapi import FastAPI
@@ -55,7 +55,7 @@ def schema_of(kind: Answer) -> dict[str, Any]:
     if isinstance(kind, Mapping):
         return dict(kind)
     if issubclass(kind, Message):
-        return _message_ref(kind.DESCRIPTOR)
+        return _message_ref(cast("Descriptor", kind.DESCRIPTOR))
     if _shapes.setdefault(kind.__name__, kind) is not kind:
         message = f"two structs are called {kind.__name__}"
         raise TypeError(message)

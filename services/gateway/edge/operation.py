@@ -1,4 +1,4 @@
-"""How a route is declared and what it uses: scope, body, query and answer, each said once, for code and OpenAPI alike."""
+"""How a route is declared and what it uses: scope, body, query and answer, each said once, for OpenAPI too."""
 
 import re
 from collections.abc import Callable, Coroutine, Iterable, Mapping
@@ -46,7 +46,7 @@ class NoQuery(Body):
 
 
 class Operation(APIRoute):
-    """A route that checks key, scope, path and query before its function runs, and turns what it raises into a problem."""
+    """Checks key, scope, path and query before its function runs, and turns what that raises into a problem."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         extra = options.get("openapi_extra") or {}
@@ -179,7 +179,7 @@ async def call(request: Request, method: grpc.aio.UnaryUnaryMultiCallable[Req, R
 
 
 def answer(
-    content: Message | Any,  # noqa: ANN401 - whatever msgspec encodes
+    content: Message | Any,
     *,
     status: int = 200,
     headers: Mapping[str, str] | None = None,
@@ -216,7 +216,7 @@ def page_token(request: Request, asked: ListQuery) -> str:
     return gateway(request).cursors.open(caller.tenant_id, _what(request), _filters(asked), asked.cursor)
 
 
-def listing(request: Request, asked: ListQuery, kind: type[M], **more: Any) -> M:  # noqa: ANN401 - fields of a message
+def listing(request: Request, asked: ListQuery, kind: type[M], **more: Any) -> M:
     """Return the message of a list's query: filters by name, `page_size`, and the `page_token` out of the cursor."""
     token = page_token(request, asked)
     return to_message(asked, kind, without=_PAGING, page_size=asked.limit, page_token=token, **more)

@@ -12,7 +12,6 @@ import msgspec
 from ..problems import Fault, Problem
 
 _SIGNATURE_BYTES = 12
-_MAX_CURSOR = 2_048
 _TAG = re.compile(r'(?:W/)?"([\x21\x23-\x7e]{0,64})"\Z').match
 
 
@@ -37,17 +36,22 @@ class Cursors:
         """Return the page token of a cursor; empty for the first page. 400 CURSOR_INVALID."""
         if cursor is None:
             return ""
-        try:
-            if len(cursor) > _MAX_CURSOR:
-                raise ValueError
-            packed = base64.b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-            signature, token = packed[:_SIGNATURE_BYTES], packed[_SIGNATURE_BYTES:]
-            if not token or not hmac.compare_digest(signature, self._sign(tenant_id, what, filters, token)):
-                raise ValueError
-            return token.decode()
-        except ValueError:
+        token = self._token_of(tenant_id, what, filters, cursor)
+        if token is None:
             detail = "a cursor is the next_cursor of the same list with the same filters"
-            raise Problem(400, "CURSOR_INVALID", detail, faults=[Fault("?cursor", "CURSOR_INVALID", detail)]) from None
+            raise Problem(400, "CURSOR_INVALID", detail, faults=[Fault("?cursor", "CURSOR_INVALID", detail)])
+        return token
+
+    def _token_of(self, tenant_id: uuid.UUID, what: str, filters: Mapping[str, Any], cursor: str) -> str | None:
+        try:
+            padding = b"=" * (-len(cursor) % 4)
+            packed = base64.b64decode(cursor.encode("ascii") + padding, altchars=b"-_", validate=True)
+        except ValueError:
+            return None
+        signature, token = packed[:_SIGNATURE_BYTES], packed[_SIGNATURE_BYTES:]
+        if not token or not hmac.compare_digest(signature, self._sign(tenant_id, what, filters, token)):
+            return None
+        return token.decode()
 
     def _sign(self, tenant_id: uuid.UUID, what: str, filters: Mapping[str, Any], token: bytes) -> bytes:
         bound = msgspec.json.encode([str(tenant_id), what, filters], order="deterministic")
@@ -60,7 +64,7 @@ def etag(version: int) -> str:
 
 
 def versions_of(if_match: str | None) -> list[int]:
-    """Return the versions that If-Match names; empty for any (absent, or `*`). A tag that is none of ours matches nothing.
+    """Return the versions that If-Match names; empty for any (absent, or `*`). A strange tag matches nothing.
 
     Raises:
         Problem: 400 IF_MATCH_INVALID.

@@ -19,7 +19,7 @@ from .currencies import CURRENCIES
 Rule = Callable[[Any], Any]
 
 
-class Refused(Exception):  # noqa: N818 - it says what happened
+class Refused(Exception):
     """A value that a field may not hold; pointers are relative to the value."""
 
     def __init__(self, faults: list[Fault]) -> None:
@@ -80,7 +80,7 @@ _UNSEEN = re.compile("[\\s\u00ad\u115f\u1160\u180e\u200b-\u200f\u2060-\u2064\u28
 
 
 def label(limit: int) -> Rule:
-    """Return the rule of one line of text: no controls, no bidi overrides, not blank, NFC, at most `limit` code points."""
+    """Return the rule of a line of text: no controls or bidi overrides, not blank, NFC, at most `limit` code points."""
 
     def check(value: str) -> str:
         # Printable ASCII, by far the most common, needs nothing of what follows.

@@ -30,7 +30,7 @@ class Fault:
         return Fault(parent + self.pointer, self.code, self.detail)
 
 
-class Problem(Exception):  # noqa: N818 - the word of RFC 9457
+class Problem(Exception):
     """A request that is answered with an error.
 
     Args:

@@ -20,7 +20,9 @@ class TransitionIn(edge.Body):                        # unknown fields, wrong ty
     at: edge.Time | None = None
 
 
-@router.operation("POST /v1/cases/{case_id}/transition", scope="feedback:write", body=TransitionIn, answer=feedback_pb2.Case)
+@router.operation(
+    "POST /v1/cases/{case_id}/transition", scope="feedback:write", body=TransitionIn, answer=feedback_pb2.Case
+)
 async def transition_case(request: Request, case_id: str) -> Response:
     """Move a case one step."""                       # the docstring is the operation's text in OpenAPI
     body = await edge.read(request, TransitionIn)
@@ -43,10 +45,11 @@ async def list_cases(request: Request) -> Response:
     return edge.page(request, asked, reply.cases, reply.next_page_token)
 ```
 
-Merge patch: give fields the type `edge.Id | None | edge.Absent` and the default `edge.UNSET`; `edge.given(body)` lists the
-named ones for an update mask. A refusal of your own: `raise problems.refused("/field", "CODE", "sentence")`. What a service
-refuses needs nothing: its reason is the code, its `pointer` metadata the pointer, its other metadata members of the problem.
-Ids in the path are checked before the function runs. `edge.versions_of(request.headers.get("if-match"))` reads If-Match.
+Merge patch: give fields the type `edge.Id | edge.Absent | None` and the default `edge.UNSET`; `edge.given(body)` lists
+the named ones for an update mask. A refusal of your own: `raise problems.refused("/field", "CODE", "sentence")`. What a
+service refuses needs nothing: its reason is the code, its `pointer` metadata the pointer, its other metadata members of
+the problem; its code belongs into `problems.CATALOGUE`. Ids in the path are checked before the function runs.
+`edge.versions_of(request.headers.get("if-match"))` reads If-Match.
 '''
 
 from collections.abc import Iterable

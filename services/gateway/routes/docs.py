@@ -1,4 +1,4 @@
-"""The documentation that comes with the API: OpenAPI, a page to try it, and the catalogue of problems; all assets ours."""
+"""The documentation that comes with the API: OpenAPI, a page to try it, the catalogue of problems; all served by us."""
 
 import html
 from functools import cache
@@ -65,7 +65,7 @@ async def show_errors(request: Request) -> Response:
     """Show every code of a problem, its cause and the way out."""
     del request
     rows = "".join(
-        f'<tr id="{code.lower()}"><td><code>{code}</code></td><td>{html.escape(cause)}</td><td>{html.escape(way)}</td></tr>'
+        f'<tr id="{code.lower()}"><td>{code}</td><td>{html.escape(cause)}</td><td>{html.escape(way)}</td></tr>'
         for code, (cause, way) in sorted(problems.CATALOGUE.items())
     )
     table = f"<h1>Problems</h1><table><tr><th>Code</th><th>Cause</th><th>Way out</th></tr>{rows}</table>"

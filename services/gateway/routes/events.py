@@ -69,8 +69,8 @@ _PAGE = {
 async def list_events(request: Request) -> Response:
     """Give the public events since a cursor, oldest first; without one from the oldest kept.
 
-    Nothing ever appears behind a cursor already given out. `Accept: text/event-stream` follows the feed live; each event's
-    id is the cursor behind it.
+    Nothing ever appears behind a cursor already given out. `Accept: text/event-stream` follows the feed live; there
+    each event's id is the cursor behind it.
     """
     asked = edge.query(request, EventQuery)
     feed = _Feed(edge.gateway(request), edge.exchange(request), asked)

@@ -120,7 +120,7 @@ async def create_api_key(request: Request) -> Response:
 
 @router.operation("POST /v1/api_keys/{key_id}/rotate", scope="keys:write", body=RotateIn, answer=NewKeyOut, status=201)
 async def rotate_api_key(request: Request, key_id: str) -> Response:
-    """Make a key of the same name, scopes and expiry; the old one ends after `overlap_seconds` (default 0, at most 7 days)."""
+    """Make a key of the same name, scopes and expiry; the old one ends after `overlap_seconds` (0 by default)."""
     body = await edge.read(request, RotateIn)
     caller = _caller(request)
 
@@ -212,12 +212,12 @@ class _Trailer:
     def __init__(self) -> None:
         self.replayed = False
 
-    def set_trailing_metadata(self, metadata: Any) -> None:  # noqa: ANN401 - as gRPC has it
+    def set_trailing_metadata(self, metadata: Any) -> None:
         self.replayed = bool(metadata)
 
 
-async def _once(request: Request, operation: str, body: bytes, make: Any) -> Response:  # noqa: ANN401 - see its callers
-    """Make a key once per Idempotency-Key. The stored answer is the key's id: the secret is derived anew, never stored."""
+async def _once(request: Request, operation: str, body: bytes, make: Any) -> Response:
+    """Make a key once per Idempotency-Key. What is stored is the key's id: the secret is derived anew."""
     gateway = edge.gateway(request)
     call = _call(request)
     scoped = replace(call, idempotency_key=hashlib.sha256(f"{operation}\0{call.idempotency_key}".encode()).hexdigest())

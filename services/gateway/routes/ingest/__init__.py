@@ -1,6 +1,6 @@
 """Facts coming in: single, in batches and as streams of lines, joined per tenant on their way to the services.
 
-The handlers are plain ASGI, without a framework in between; they share models, problems and OpenAPI with all other routes.
+The handlers are plain ASGI, without a framework in between; they share models, problems and OpenAPI with all others.
 A new kind of fact is a shape, and a row in `kinds.KINDS`.
 """
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 from google.protobuf.message import Message
-from plaudit.common.v1.ingest_pb2 import ITEM_STATUS_REJECTED, ITEM_STATUS_STORED, ItemContext, ItemResult
 
 from libs.common import errors, faults
 from libs.common.ingest import Joiner
+from plaudit.common.v1.ingest_pb2 import ITEM_STATUS_REJECTED, ITEM_STATUS_STORED, ItemContext, ItemResult
 
 from ... import edge, problems
 from ...edge.asgi import FastRoute
@@ -103,7 +103,7 @@ class Intake:
         await exchange.respond(send, 201 if stored else 200, msgspec.json.encode(record))
 
     @staticmethod
-    def _record(item: Message, result: Any) -> dict[str, Any]:  # noqa: ANN401 - ItemResult or Filled
+    def _record(item: Message, result: Any) -> dict[str, Any]:
         record = edge.to_json(item)
         if isinstance(result, Filled):
             record |= {name: value for name, value in edge.to_json(result.defaults).items() if value not in (None, "")}
@@ -227,7 +227,7 @@ class Filled:
         self.defaults = defaults
 
 
-async def _chunks(receive: Receive, seconds: float) -> Any:  # noqa: ANN401 - an async generator of bytes, None at the end
+async def _chunks(receive: Receive, seconds: float) -> Any:
     message = await first(receive, seconds)
     yield message.get("body", b"")
     if message.get("more_body"):

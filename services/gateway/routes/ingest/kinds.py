@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf.message import Message
+
 from plaudit.feedback.v1 import feedback_pb2, feedback_service_pb2, feedback_service_pb2_grpc
 from plaudit.profile.v1 import profile_pb2, profile_service_pb2, profile_service_pb2_grpc
 

@@ -38,7 +38,7 @@ _COUNTS = {
 class _Handed(Response):
     """An answer that the fast handler of the same path gives."""
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - as ASGI has it
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Hand over."""
         handler = scope["app"].state.fast[scope["method"], scope["path"]]
         await handler(scope["exchange"], receive, send)
