@@ -19,7 +19,7 @@ _OVER = (CaseState.CASE_STATE_CLOSED, CaseState.CASE_STATE_SUPPRESSED)
 async def on_activity_recorded(conn: asyncpg.Connection, batch: Batch[ActivityRecorded]) -> None:
     """Fold activities into the facts that the lifecycle is read from."""
     steps = [
-        domain.Step(e.payload.customer_id, e.payload.activity_id, e.payload.type, e.occurred_at)
+        domain.Step(e.payload.customer_id, e.payload.activity_id, e.payload.type, domain.utc(e.payload.occurred_at))
         for e in batch.events
         if e.payload.HasField("customer_id") and domain.matters(e.payload.type)
     ]

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from math import isfinite
 from typing import Final
 
 from plaudit.profile.v1.profile_pb2 import Activity
@@ -115,8 +116,8 @@ def _problem_with_words(activity: Activity) -> Problem | None:
 
 
 def _problem_with_measures(activity: Activity) -> Problem | None:
-    if activity.HasField("value") and not -1e15 <= activity.value <= 1e15:
-        return Problem("OUT_OF_RANGE", "/value", "between -10^15 and 10^15")
+    if activity.HasField("value") and not isfinite(activity.value):
+        return Problem("OUT_OF_RANGE", "/value", "must be a finite number")
     if activity.HasField("amount") and (problem := problem_with_money(activity.amount, "/amount")):
         return problem
     return problem_with_object(activity.properties, "/properties") if activity.HasField("properties") else None

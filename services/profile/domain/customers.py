@@ -13,6 +13,7 @@ from plaudit.profile.v1.profile_pb2 import Customer
 from plaudit.profile.v1.profile_service_pb2 import SaveStatus
 
 from .fields import (
+    MAX_INTEGER,
     MAX_ITEM_BYTES,
     MAX_NAME,
     Problem,
@@ -214,9 +215,10 @@ def problem_with_versions(kept: Customer, versions: Sequence[int]) -> Problem | 
 
 def _problem_with_precondition(kept: Customer | None, change: Change) -> Problem | None:
     if kept is None:
-        if change.must_exist:
+        if change.must_exist and change.fields is not None:
             return Problem("CUSTOMER_NOT_FOUND", "", "there is no such customer")
-        return Problem("VERSION_MISMATCH", "", "there is no such customer") if change.versions else None
+        is_conditional = change.must_exist or bool(change.versions)
+        return Problem("VERSION_MISMATCH", "", "there is no such customer") if is_conditional else None
     return problem_with_versions(kept, change.versions)
 
 
@@ -270,13 +272,17 @@ def patched(base: Any, patch: Any) -> Any:
 
 
 def json_bytes(value: Any) -> bytes:
-    """Write JSON in canonical form: sorted keys, no spaces, whole numbers without a fraction, as they are kept."""
+    """Write JSON in canonical form: sorted keys, no spaces, a whole number in one way only."""
     return json.dumps(_whole(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def _whole(value: Any) -> Any:
-    if isinstance(value, float) and value.is_integer():
+    # The database keeps 1.0 and 1e22 as numbers without a fraction. What every reader holds exactly is an integer here,
+    # what is beyond that a float, so that the same content is the same bytes after a round trip.
+    if isinstance(value, float) and value.is_integer() and abs(value) <= MAX_INTEGER:
         return int(value)
+    if isinstance(value, int) and abs(value) > MAX_INTEGER:
+        return float(value)
     if isinstance(value, dict):
         return {key: _whole(inner) for key, inner in value.items()}
     return [_whole(inner) for inner in value] if isinstance(value, list) else value

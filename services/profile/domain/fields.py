@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 import unicodedata
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -17,7 +18,9 @@ MAX_KEYS: Final = 64
 MAX_DEPTH: Final = 4
 MAX_TEXT: Final = 1_000
 MAX_NAME: Final = 200
-MAX_AMOUNT: Final = 2**53 - 1
+MAX_INTEGER: Final = 2**53 - 1
+"""The largest integer that every JSON reader keeps exactly."""
+MAX_FLOAT: Final = sys.float_info.max
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 # Control characters, and those that turn the direction of the text around them. Line breaks and tabs are text.
@@ -54,6 +57,13 @@ def problem_with_text(value: str, pointer: str, *, longest: int = MAX_TEXT) -> P
     return None
 
 
+def problem_with_free_text(value: str, pointer: str, *, longest: int = MAX_TEXT) -> Problem | None:
+    """Check a string that is kept as it is: its length in code points, and that the database can hold it."""
+    if len(value) > longest:
+        return Problem("ITEM_TOO_LARGE", pointer, f"at most {longest} characters")
+    return Problem("TEXT_INVALID", pointer, "the character NUL is not allowed") if "\0" in value else None
+
+
 def problem_with_time(value: Timestamp, pointer: str, now: datetime) -> Problem | None:
     """Check that a time lies between 1970 and 24 hours ahead."""
     if not 0 <= value.nanos < 1_000_000_000 or value.seconds < 0:
@@ -68,7 +78,7 @@ def problem_with_money(value: Money, pointer: str) -> Problem | None:
     """Check an amount that somebody paid: a currency code, not negative, exact in every JSON reader."""
     if not _CURRENCY.fullmatch(value.currency):
         return Problem("CURRENCY_UNKNOWN", f"{pointer}/currency", "not an ISO 4217 code in upper case")
-    if not 0 <= value.amount_minor <= MAX_AMOUNT:
+    if not 0 <= value.amount_minor <= MAX_INTEGER:
         return Problem("OUT_OF_RANGE", f"{pointer}/amount_minor", "from 0 to 2^53 - 1 minor units")
     return None
 
@@ -83,41 +93,33 @@ def problem_with_object(raw: bytes, pointer: str) -> Problem | None:
         return Problem("JSON_INVALID", pointer, "not JSON")
     if not isinstance(value, dict):
         return Problem("JSON_INVALID", pointer, "not a JSON object")
-    keys, problem = _walk(value, pointer, 1)
-    if problem is None and keys > MAX_KEYS:
-        return Problem("ITEM_TOO_LARGE", pointer, f"at most {MAX_KEYS} keys")
-    return problem
+    return _problem_within(value, pointer, 1)
 
 
 def _refuse(constant: str) -> float:
     raise ValueError(constant)
 
 
-def _walk(value: Any, pointer: str, depth: int) -> tuple[int, Problem | None]:
-    """Return the number of keys in a JSON value, and the first problem with what it holds."""
+def _problem_within(value: Any, pointer: str, depth: int) -> Problem | None:
+    """Return the first problem with what a JSON value holds."""
     if isinstance(value, str):
-        return 0, problem_with_text(value, pointer)
-    if isinstance(value, float) and value in (float("inf"), float("-inf")):
-        return 0, Problem("OUT_OF_RANGE", pointer, "too large a number")
-    if isinstance(value, int) and abs(value) > 2**63:
-        return 0, Problem("OUT_OF_RANGE", pointer, "too large a number")
+        return problem_with_free_text(value, pointer)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        limit = MAX_INTEGER if isinstance(value, int) else MAX_FLOAT
+        return None if abs(value) <= limit else Problem("OUT_OF_RANGE", pointer, "too large a number")
     if not isinstance(value, dict | list):
-        return 0, None
+        return None
     if depth > MAX_DEPTH:
-        return 0, Problem("ITEM_TOO_LARGE", pointer, f"at most {MAX_DEPTH} levels deep")
-    keys = 0
+        return Problem("ITEM_TOO_LARGE", pointer, f"at most {MAX_DEPTH} levels deep")
+    if isinstance(value, dict):
+        if len(value) > MAX_KEYS:
+            return Problem("ITEM_TOO_LARGE", pointer, f"at most {MAX_KEYS} keys")
+        problems = (problem_with_free_text(key, pointer) for key in value)
+        if problem := next(filter(None, problems), None):
+            return problem
     pairs = value.items() if isinstance(value, dict) else enumerate(value)
-    for key, inner in pairs:
-        at = f"{pointer}/{_escaped(str(key))}"
-        if isinstance(value, dict):
-            keys += 1
-            if problem := problem_with_text(str(key), pointer, longest=MAX_NAME):
-                return keys, problem
-        more, problem = _walk(inner, at, depth + 1)
-        keys += more
-        if problem:
-            return keys, problem
-    return keys, None
+    problems = (_problem_within(inner, f"{pointer}/{_escaped(str(key))}", depth + 1) for key, inner in pairs)
+    return next(filter(None, problems), None)
 
 
 def _escaped(key: str) -> str:

@@ -86,7 +86,7 @@ class ActivityServicer(rpc.ActivityServiceServicer):
 
     async def VoidActivity(self, request: pb.VoidActivityRequest, context: Context) -> pb.VoidActivityResponse:
         call = tenancy.call_of(context)
-        if problem := domain.problem_with_text(request.reason, "/reason"):
+        if problem := domain.problem_with_free_text(request.reason, "/reason"):
             raise InvalidArgument(problem.code, problem.detail, pointer=problem.pointer)
 
         async with tenancy.transaction(self._db, call) as conn:

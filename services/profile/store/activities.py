@@ -45,6 +45,11 @@ ACTIVITIES = Stream(
 
 _VOID = """insert into voids (tenant_id, activity_id, reason, voided_at) values ($1, $2, $3, $4)
 on conflict do nothing returning activity_id"""
+_VOIDED = "select activity_id from voids where activity_id = any($1::text[])"
+
+_STEPS = """select a.customer_id, a.activity_id, a.type, a.occurred_at from activities a
+where a.customer_id = any($1::text[])
+    and not exists (select from voids v where v.tenant_id = a.tenant_id and v.activity_id = a.activity_id)"""
 
 
 def values_of(activity: Activity) -> tuple[Any, ...]:
@@ -119,18 +124,13 @@ async def insert_void(
 
 async def list_voided(conn: asyncpg.Connection, activity_ids: list[str]) -> set[str]:
     """Return those of some activities that were taken back."""
-    rows = await conn.fetch("select activity_id from voids where activity_id = any($1::text[])", activity_ids)
+    rows = await conn.fetch(_VOIDED, activity_ids)
     return {row["activity_id"] for row in rows}
 
 
 async def list_steps(conn: asyncpg.Connection, customer_ids: list[str]) -> list[domain.Step]:
     """Return what counts of some customers' activities for the lifecycle."""
-    rows = await conn.fetch(
-        """select a.customer_id, a.activity_id, a.type, a.occurred_at from activities a
-           where a.customer_id = any($1::text[])
-             and not exists (select from voids v where v.tenant_id = a.tenant_id and v.activity_id = a.activity_id)""",
-        customer_ids,
-    )
+    rows = await conn.fetch(_STEPS, customer_ids)
     return [domain.Step(*row) for row in rows]
 
 

@@ -189,7 +189,7 @@ class SaveCustomerRequest(_message.Message):
     MUST_EXIST_FIELD_NUMBER: _builtins.int
     VERSIONS_FIELD_NUMBER: _builtins.int
     must_exist: _builtins.bool
-    """The customer must be there."""
+    """The customer must be there; with `update_mask` it must in any case."""
     @_builtins.property
     def customer(self) -> _profile_pb2.Customer:
         """`known`, `version` and the times of keeping are not read."""
