@@ -53,7 +53,8 @@ def application(gateway: edge.Gateway) -> edge.Edge:
     app.state.gateway = gateway
     app.state.fast = ingest.fast_routes(gateway)
     for router in routes.routers():
-        app.include_router(router)
+        # Not included but added: FastAPI would keep the router between, and nobody could say which methods a path has.
+        app.router.routes.extend(router.routes)
     app.openapi = partial(openapi.document, app)  # type: ignore[method-assign]
     app.add_exception_handler(HTTPException, partial(_refuse_route, app))
     app.add_exception_handler(RequestValidationError, _refuse_parameters)

@@ -15,8 +15,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from .. import problems
-from . import decode, openapi
+from . import openapi
 from .access import SCOPES
+from .decode import decode as decode_body
+from .decode import query as decode_query
 from .exchange import Exchange
 from .fields import Body, Cursor, Limit
 from .gateway import Gateway, problem_of
@@ -69,7 +71,7 @@ class Operation(APIRoute):
                     asked.caller = await gateway(request).keyring.caller(asked.authorization())
                     asked.caller.need(self.scope_needed)
                     _check_path(request.path_params)
-                    decode.query(request.query_params, self.query_shape)
+                    decode_query(request.query_params, self.query_shape)
                 return await run(request)
             except Exception as error:  # noqa: BLE001 - the one place where a cold route's failure becomes an answer
                 return refusal(asked, problem_of(error, asked.request_id))
@@ -160,12 +162,12 @@ def gateway(request: Request) -> Gateway:
 async def read(request: Request, shape: type[S]) -> S:
     """Return the request's body as a checked struct. 400, 408, 413, 415, 422."""
     body = await exchange(request).body(request.receive, gateway(request).settings.body_seconds)  # type: ignore[arg-type]
-    return decode.decode(body, shape)
+    return decode_body(body, shape)
 
 
 def query(request: Request, shape: type[S]) -> S:
     """Return the request's query as a checked struct; pointers are `?name`. 422."""
-    return decode.query(request.query_params, shape)
+    return decode_query(request.query_params, shape)
 
 
 def stub(request: Request, kind: type[StubType]) -> StubType:
