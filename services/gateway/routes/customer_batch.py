@@ -32,7 +32,7 @@ _NDJSON = b"application/x-ndjson"
 Raw = bytes | msgspec.Raw | None
 
 
-class CustomerItemIn(CustomerPatchIn):
+class CustomerItemIn(CustomerPatchIn, kw_only=True):
     """One customer to merge: absent leaves a field as it is, null clears it."""
 
     customer_id: edge.Id

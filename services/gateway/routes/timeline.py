@@ -206,7 +206,7 @@ _MENTION = ("site", "text", "reach", "campaign")
 _CASE = ("state", "urgency", "team", "owner", "confirmation")
 
 
-def _activity(record: Any) -> Item:  # noqa: ANN401 - an ActivityRecord
+def _activity(record: Any) -> Item:
     item = _fact("activity", record.activity, _ACTIVITY)
     item.summary["voided"] = record.HasField("voided_at")
     return item
