@@ -68,6 +68,7 @@ class Stack:
             self._first_stream(),
             self._first_key(),
         )
+        await self._supervisor.wait_healthy(self._supervisor.children, SERVICE_SECONDS)
         self.publish()
 
     async def start_servers(self) -> None:

@@ -20,6 +20,8 @@ STARTING_PROBE_SECONDS = 0.05
 HEALTHY_PROBE_SECONDS = 2.0
 _MISSES = 3
 _FUTILE_STARTS = 5
+_WORTHWHILE_SECONDS = 5.0
+"""Health for less than this does not count as having come up."""
 
 Say = Callable[[str], None]
 
@@ -48,7 +50,7 @@ class Child:
         self.started = ""
         self.restarts = 0
         self.futile_starts = 0
-        """Starts in a row that ended before health."""
+        """Starts in a row that ended without, or soon after, health."""
         self.healthy = asyncio.Event()
         self._healthy_at = 0.0
         self._launch: Launch | None = None
@@ -65,10 +67,11 @@ class Child:
                 end = _ended(await self._run_once())
             except OSError as error:
                 end = f"could not be started ({error})"
-                self.futile_starts += 1
             if self._stopping:
                 break
-            if self._healthy_at and time.monotonic() - self._healthy_at >= STEADY_SECONDS:
+            healthy_seconds = time.monotonic() - self._healthy_at if self._healthy_at else 0.0
+            self.futile_starts = 0 if healthy_seconds >= _WORTHWHILE_SECONDS else self.futile_starts + 1
+            if healthy_seconds >= STEADY_SECONDS:
                 delay = FIRST_DELAY_SECONDS
             self._set("restarting", pid=None)
             self._say(f"{self.name} {end} after {time.monotonic() - began:.1f} s; again in {delay:.1f} s")
@@ -91,7 +94,6 @@ class Child:
             signal_group(process.pid, signal.SIGKILL)
             raise
         signal_group(process.pid, signal.SIGKILL)  # what it started itself must not go on without it
-        self.futile_starts = 0 if self._healthy_at else self.futile_starts + 1
         return code
 
     async def _probe_until(self, exited: asyncio.Task[int], pid: int) -> None:
@@ -158,7 +160,7 @@ class Supervisor:
         return child
 
     async def wait_healthy(self, names: Iterable[str], timeout_seconds: float) -> None:
-        """Wait until all the named are healthy.
+        """Wait until all the named are healthy at the same time.
 
         Raises:
             Trouble: one does not come up; it says which, and where its log is.
