@@ -23,9 +23,10 @@ from deploy.local.folder import (
     wait_released,
 )
 from deploy.local.output import say
-from deploy.local.process import end_leftovers
+from deploy.local.process import end_leftovers, started_at
 
 _DOWN_SECONDS = 90.0
+_EXIT_SECONDS = 10.0
 _TAIL_LINES = 40
 _FOLLOW_SECONDS = 0.2
 
@@ -34,6 +35,7 @@ def down(folder: Folder) -> int:
     """Stop the stack and wait for its end; also what a supervisor that was killed left running."""
     pid = supervisor_pid(folder)
     if pid is not None:
+        began = started_at(pid)
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
         if not wait_released(folder, _DOWN_SECONDS):
@@ -41,6 +43,10 @@ def down(folder: Folder) -> int:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
             wait_released(folder, _DOWN_SECONDS)
+        # The lock is let go of a moment before the process is gone.
+        deadline = time.monotonic() + _EXIT_SECONDS
+        while began and started_at(pid) == began and time.monotonic() < deadline:
+            time.sleep(0.01)
     found = end_leftovers(read_state(folder).get("processes", {}))
     say("stopped" if pid is not None or found else f"nothing is running on {folder.root}")
     return 0
