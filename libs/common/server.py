@@ -245,6 +245,7 @@ async def _http(service: Service, settings: ServiceSettings, up: Running) -> Asy
         lifespan="off",
         log_config=None,
         access_log=False,
+        proxy_headers=False,
         server_header=False,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=int(settings.drain_seconds),

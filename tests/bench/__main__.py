@@ -105,7 +105,7 @@ class Bench:
         await self.drained()
         assert self.bare
         ours = box.tree([os.getpid(), self.bare.pid, *self._pids()])
-        own_before, box_before, began = sum(box.spent_seconds(ours).values()), box.busy_seconds(), time.monotonic()
+        spent, box_before, began = box.spent_seconds(ours), box.busy_seconds(), time.monotonic()
         load = await asyncio.create_subprocess_exec(
             PYTHON, "-m", "tests.bench.load", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
         )
@@ -113,11 +113,13 @@ class Bench:
         result: dict[str, Any] = json.loads(out)
         wall = time.monotonic() - began
         capacity = wall * (os.cpu_count() or 1)
-        own = sum(box.spent_seconds(ours).values()) - own_before
+        by_pid = {pid: now - spent.get(pid, 0.0) for pid, now in box.spent_seconds(ours).items()}
+        own = sum(by_pid.values())
         foreign = max(0.0, box.busy_seconds() - box_before - own)
         result |= {
             "name": name,
             "foreign_share": foreign / capacity,
+            "cpu_seconds": self._by_name(by_pid),
             "load_share": result["load_cpu_seconds"] / capacity,
             "dirty": foreign / capacity > DIRTY_SHARE,
             "void": result["load_cpu_seconds"] / capacity > VOID_SHARE,
@@ -128,6 +130,12 @@ class Bench:
     def _pids(self) -> list[int]:
         found = [int(service["pid"]) for service in self.status["services"].values()]
         return [*found, int(self.status["postgres"]["pid"]), int(self.status["nats"]["pid"])]
+
+    def _by_name(self, by_pid: dict[int, float]) -> dict[str, float]:
+        """Return what each part of the product spent."""
+        parts = {name: int(service["pid"]) for name, service in self.status["services"].items()}
+        parts |= {name: int(self.status[name]["pid"]) for name in ("postgres", "nats")}
+        return {name: round(sum(by_pid.get(one, 0.0) for one in box.tree([pid])), 2) for name, pid in parts.items()}
 
     def plan(self, **more: Any) -> dict[str, Any]:
         """Return a plan against the product."""
@@ -159,6 +167,7 @@ class Bench:
                 f"{plaudit['p99_ms']:.1f} ms) against {base['per_second']:,.0f}/s (p99 {base['p99_ms']:.1f} ms): "
                 f"{ratio:.2f}{' dirty' if dirty else ''}"
             )
+            say(f"    processor seconds: {plaudit['cpu_seconds']}")
             if not dirty:
                 ratios.append(ratio)
                 tails.append(plaudit["p99_ms"])

@@ -5,6 +5,7 @@ import contextlib
 import json
 import logging
 import random
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ FETCH = 256
 """Messages asked for at once."""
 _EXPIRES_SECONDS = 5.0
 _HEARTBEAT_SECONDS = 2.0
+_BUSY_SECONDS = 0.01
 _GROUP_ITEMS = 1000
 _TENANTS_AT_ONCE = 3
 _log = logging.getLogger(__name__)
@@ -302,13 +304,16 @@ async def _pull(client: Any, consumer: _Consumer, queue: asyncio.Queue[Msg], inb
         await client.publish(f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{consumer.name}", request, reply=inbox)
     except (nats.errors.Error, OSError):
         return 0, False
-    got = 0
+    got, handled_at = 0, 0.0
     while got < FETCH:
         try:
             first = await asyncio.wait_for(queue.get(), _EXPIRES_SECONDS + 0.5)
         except TimeoutError:
             # Neither messages nor the end of the request: it was lost with the connection.
             return got, False
+        if time.monotonic() - handled_at < _BUSY_SECONDS:
+            # Under load one transaction for what arrives in a moment, not one for each message.
+            await asyncio.sleep(_BUSY_SECONDS)
         arrived = [first, *(queue.get_nowait() for _ in range(queue.qsize()))]
         messages = [raw for raw in arrived if raw.subject in consumer.handlers and raw.reply]
         statuses = [raw.headers["Status"] for raw in arrived if raw.headers and "Status" in raw.headers]
@@ -316,6 +321,7 @@ async def _pull(client: Any, consumer: _Consumer, queue: asyncio.Queue[Msg], inb
         if messages:
             faults.hit("consumer.after_fetch")
             await consumer.handle(messages)
+            handled_at = time.monotonic()
         if statuses:
             return got, all(status in {"408", "404"} for status in statuses)
     return got, True

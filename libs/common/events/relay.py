@@ -19,6 +19,8 @@ from .emit import bell
 
 BATCH = 128
 _IDLE_SECONDS = (0.002, 0.004, 0.008, 0.016, 0.032, 0.25, 1.0)
+_BUSY_SECONDS = 0.006
+"""Between two looks under load: rows and messages come in bunches, here and at the consumers."""
 _log = logging.getLogger(__name__)
 
 _SELECT = """select tenant_id, message_id, subject, payload, created_at, replays from outbox
@@ -49,6 +51,8 @@ async def relay(db: Database, broker: Broker) -> None:
             wait = 0.05
             if published:
                 idle = 0
+                if published < BATCH:
+                    await asyncio.sleep(_BUSY_SECONDS)
                 continue
             # A ring may come before its row is visible: look again soon, then less and less often.
             with contextlib.suppress(TimeoutError):
