@@ -72,9 +72,7 @@ async def test_evidence_sums_exactly_and_has_at_most_six_decimals(post, respond,
         await post(
             "/v1/activities", activity_id=f"a{number}", customer_id="c1", type="purchase.completed", occurred_at=when
         )
-        await post(
-            "/v1/responses", response_id=f"r{number}", customer_id="c1", metric="csat", score=5, occurred_at=when
-        )
+        await respond(f"r{number}", 5, when, metric="csat")
     score = await eventually(lambda: _with(score_of("c1"), 15))
     shares = [item["contribution"] for item in score["evidence"]]
     assert sum(shares) == score["value"]
@@ -82,12 +80,8 @@ async def test_evidence_sums_exactly_and_has_at_most_six_decimals(post, respond,
 
 
 async def test_a_score_as_of_a_date_leaves_out_what_came_later(respond, score_of, eventually):
-    await post(
-        "/v1/responses", response_id="r1", customer_id="c1", metric="nps", score=9, occurred_at="2026-01-10T08:00:00Z"
-    )
-    await post(
-        "/v1/responses", response_id="r2", customer_id="c1", metric="nps", score=1, occurred_at="2026-02-10T08:00:00Z"
-    )
+    await respond("r1", 9, "2026-01-10T08:00:00Z")
+    await respond("r2", 1, "2026-02-10T08:00:00Z")
     await eventually(lambda: _with(score_of("c1"), 3))
     then = await score_of("c1", as_of="2026-01-11")
     assert [item["signal"] for item in then["evidence"]] == ["base", "nps.promoter"]
@@ -113,9 +107,7 @@ async def test_an_unknown_customer_is_404(api):
 
 
 async def test_a_history_goes_day_by_day_through_pages(api, respond, eventually, score_of):
-    await post(
-        "/v1/responses", response_id="r1", customer_id="c1", metric="nps", score=9, occurred_at="2026-01-10T08:00:00Z"
-    )
+    await respond("r1", 9, "2026-01-10T08:00:00Z")
     await eventually(lambda: score_of("c1"))
     query = {"from": "2026-01-09", "to": "2026-01-13", "limit": 3}
     first = (await api.get("/v1/customers/c1/score/history", params=query)).json()

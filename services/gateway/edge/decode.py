@@ -37,7 +37,7 @@ def decode(body: bytes | msgspec.Raw, shape: type[S]) -> S:
 def query(params: Mapping[str, str], shape: type[S]) -> S:
     """Read a query string's parameters as a checked struct; pointers are `?name`."""
     try:
-        value = msgspec.convert(params, shape, strict=False)
+        value = msgspec.convert(dict(params), shape, strict=False)
         checker(shape)(value)
     except Refused as refused:
         raise invalid([Fault("?" + f.pointer.lstrip("/"), f.code, f.detail) for f in refused.faults]) from None
