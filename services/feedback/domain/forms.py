@@ -82,6 +82,6 @@ def problem_with_text(value: str, longest: int, pointer: str) -> Problem | None:
 
 
 def _problem_with_field(name: str, value: str) -> Problem | None:
-    if name.endswith("_id"):
+    if name.endswith("_id") and name != "staff_id":
         return problem_with_id(value, f"/{name}")
     return problem_with_text(value, MOST_CODE_POINTS if name in _FREE_TEXTS else LONGEST_LABEL, f"/{name}")

@@ -52,7 +52,7 @@ class Tally:
 _PERSON = "coalesce('c' || customer_id, 'r' || response_id)"
 
 
-def _picked(question: Question, bucket: str = "null::timestamptz") -> tuple[str, list[Any]]:
+def picked(question: Question, bucket: str = "null::timestamptz") -> tuple[str, list[Any]]:
     """Return the SELECT of the answers to count, with $1 and on, and its arguments."""
     arguments: list[Any] = [question.metric]
     where = ["metric = $1", "score is not null"]
@@ -77,10 +77,10 @@ def _picked(question: Question, bucket: str = "null::timestamptz") -> tuple[str,
 
 async def tally(conn: asyncpg.Connection, question: Question) -> Tally:
     """Count answers by score, by group and by what may be mixed, in one pass."""
-    picked, arguments = _picked(question)
+    answers, arguments = picked(question)
     rows = await conn.fetch(
         f"""select key, score, kind, scale, is_collected, count(*) as n, min(occurred_at) as first_at,
-            max(occurred_at) as last_at from ({picked}) p group by key, score, kind, scale, is_collected""",  # noqa: S608
+            max(occurred_at) as last_at from ({answers}) p group by key, score, kind, scale, is_collected""",  # noqa: S608
         *arguments,
     )
     total = Tally()
@@ -97,9 +97,9 @@ async def tally(conn: asyncpg.Connection, question: Question) -> Tally:
 
 async def tally_series(conn: asyncpg.Connection, question: Question, interval: str) -> dict[datetime, Counter[int]]:
     """Count answers by score within each day, week or month, by its start in UTC; those without any are left out."""
-    picked, arguments = _picked(question, f"date_trunc('{interval}', occurred_at, 'UTC')")
+    answers, arguments = picked(question, f"date_trunc('{interval}', occurred_at, 'UTC')")
     rows = await conn.fetch(
-        f"select bucket, score, count(*) as n from ({picked}) p group by bucket, score",  # noqa: S608
+        f"select bucket, score, count(*) as n from ({answers}) p group by bucket, score",  # noqa: S608
         *arguments,
     )
     series: defaultdict[datetime, Counter[int]] = defaultdict(Counter)
@@ -119,10 +119,10 @@ async def clusters_of(conn: asyncpg.Connection, question: Question, since: datet
     Returns:
         Group to (answers before, promoters less detractors before, the same after), one entry a customer.
     """
-    picked, arguments = _picked(question, f"occurred_at >= ${len(_picked(question)[1]) + 1}")
+    answers, arguments = picked(question, f"occurred_at >= ${len(picked(question)[1]) + 1}")
     net = "(score >= 9)::int - (score <= 6)::int"
     rows = await conn.fetch(
-        f"""with p as ({picked}), sides as (
+        f"""with p as ({answers}), sides as (
             select key, person, count(*) filter (where not bucket) as n1, count(*) filter (where bucket) as n2,
                 coalesce(sum({net}) filter (where not bucket), 0) as net1,
                 coalesce(sum({net}) filter (where bucket), 0) as net2
