@@ -70,7 +70,8 @@ Score = Annotated[
     int, _described("A score on the survey's scale.", minimum=0, maximum=10), Checked(rules.integer(0, 10))
 ]
 Limit = Annotated[int, _described("Page size; over 200 reads as 200.", minimum=1), Checked(rules.page_size)]
-Cursor = Annotated[str, _described("The `next_cursor` of the page before.")]
+Cursor = Annotated[str, _described("The `next_cursor` of the page before."), Checked(lambda value: value)]
+"""Whatever is no cursor of ours is refused as such when it is opened."""
 
 _OBJECT = "Your own JSON object: at most 16 KiB, 64 keys, 4 levels, strings of 1,000 characters."
 JsonObject = Annotated[dict[str, Any], _described(_OBJECT), Checked(rules.json_object())]

@@ -83,7 +83,7 @@ def _problem_with_type(value: str) -> Problem | None:
     if value in TYPES or (len(value) <= _MAX_TYPE and _OWN_TYPE.fullmatch(value)):
         return None
     if not value:
-        return Problem("FIELD_MISSING", "/type", "type is needed")
+        return Problem("FIELD_REQUIRED", "/type", "type is needed")
     detail = "one of the listed types, or x. and words of letters, digits, _ and - with dots between"
     return Problem("ACTIVITY_TYPE_UNKNOWN", "/type", detail)
 
@@ -98,7 +98,7 @@ def _problem_with_subject(activity: Activity) -> Problem | None:
 
 def _problem_with_occurrence(activity: Activity, now: datetime) -> Problem | None:
     if not activity.HasField("occurred_at"):
-        return Problem("FIELD_MISSING", "/occurred_at", "occurred_at is needed")
+        return Problem("FIELD_REQUIRED", "/occurred_at", "occurred_at is needed")
     return problem_with_time(activity.occurred_at, "/occurred_at", now)
 
 

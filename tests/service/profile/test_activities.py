@@ -109,7 +109,7 @@ async def test_one_bad_item_costs_the_others_nothing(record, count):
         ({"kind": "x..a"}, "ACTIVITY_TYPE_UNKNOWN", "/type"),
         ({"kind": "x." + "a" * 127}, "ACTIVITY_TYPE_UNKNOWN", "/type"),
         ({"kind": "$JS.API"}, "ACTIVITY_TYPE_UNKNOWN", "/type"),
-        ({"kind": ""}, "FIELD_MISSING", "/type"),
+        ({"kind": ""}, "FIELD_REQUIRED", "/type"),
         ({"customer_id": None}, "SUBJECT_MISSING", "/customer_id"),
         ({"customer_id": "ada@example.com"}, "ID_IS_PERSONAL", "/customer_id"),
         ({"customer_id": ""}, "ID_INVALID", "/customer_id"),
