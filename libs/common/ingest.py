@@ -349,9 +349,11 @@ class Joiner:
                     batch.append(lane.queue.popleft())
                     count += len(following.items)
                     size += following.size
-                await self._send(tenant_id, batch)
-                lane.items -= count
-                self._total -= count
+                try:
+                    await self._send(tenant_id, batch)
+                finally:
+                    lane.items -= count
+                    self._total -= count
         finally:
             lane.running = False
             if not lane.queue:
@@ -368,7 +370,7 @@ class Joiner:
                 answers = await self._flush(tenant_id, items, contexts)
             except errors.Unavailable:
                 answers = await self._flush(tenant_id, items, contexts)
-        except errors.ServiceError as error:
+        except Exception as error:
             if len(batch) > 1 and not isinstance(error, errors.Unavailable):
                 half = len(batch) // 2
                 await self._send(tenant_id, batch[:half])

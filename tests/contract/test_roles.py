@@ -137,7 +137,7 @@ async def test_nothing_is_granted_to_everyone(catalogue: Catalogue, service: str
 async def test_the_app_appends_to_ledgers_and_never_alters_them(catalogue: Catalogue, service: str) -> None:
     grants = await granted(catalogue, service, "app")
     ledgers = LEDGERS[service] | APPENDED
-    assert {table: grants[table] for table in ledgers} == dict.fromkeys(ledgers, {"SELECT", "INSERT"})
+    assert {table: grants[table] for table in ledgers} == {key: {"SELECT", "INSERT"} for key in ledgers}
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -69,7 +69,7 @@ async def used(
     unhappy = Response(
         response_id="r-1", customer_id="c-1", metric=METRIC_NPS, score=0, verbatim="canary", occurred_at=now
     )
-    visit = Activity(activity_id="a-1", customer_id="c-1", type="visit.completed", occurred_at=now)
+    visit = Activity(activity_id="a-1", customer_id="c-1", type="service_visit.completed", occurred_at=now)
     with_key = metadata(tenant, x_idempotency_key="k-1")
     plain = metadata(tenant)
     calls = [
