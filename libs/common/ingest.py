@@ -208,8 +208,9 @@ async def _write(
 def _arguments(tenant_id: uuid.UUID, stream: Stream, batch: list[Item]) -> list[Any]:
     now = clock.now()
     message_id, head = events.header(tenant_id)
+    hex_id = message_id.replace("-", "")
     frames = [
-        events.frame(item.event, f"{message_id}.{number}", item.occurred_at, now, item.traceparent)
+        events.frame(item.event, f"evt_{hex_id}_{number:03d}", item.occurred_at, now, item.traceparent)
         for number, item in enumerate(batch)
     ]
     return [

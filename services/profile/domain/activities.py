@@ -1,11 +1,11 @@
 """What makes an activity acceptable, and which facts of a customer's life it tells."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from math import isfinite
-from typing import Final
+from typing import Any, Final
 
 from plaudit.profile.v1.profile_pb2 import Activity
 
@@ -17,7 +17,7 @@ from .fields import (
     problem_with_object,
     problem_with_text,
     problem_with_time,
-    value_of,
+    said_in,
 )
 
 BUYING: Final = frozenset({"purchase.completed", "service_visit.completed"})
@@ -69,13 +69,14 @@ def problem_with_activity(activity: Activity, now: datetime) -> Problem | None:
     """
     if activity.ByteSize() > MAX_ITEM_BYTES:
         return Problem("ITEM_TOO_LARGE", "", "an item is at most 32 KiB")
+    said = said_in(activity)
     return (
         problem_with_id(activity.activity_id, "/activity_id")
         or _problem_with_type(activity.type)
-        or _problem_with_subject(activity)
+        or _problem_with_subject(said)
         or _problem_with_occurrence(activity, now)
-        or _problem_with_words(activity)
-        or _problem_with_measures(activity)
+        or _problem_with_words(said)
+        or _problem_with_measures(said)
     )
 
 
@@ -88,12 +89,14 @@ def _problem_with_type(value: str) -> Problem | None:
     return Problem("ACTIVITY_TYPE_UNKNOWN", "/type", detail)
 
 
-def _problem_with_subject(activity: Activity) -> Problem | None:
-    named = {field: owner for field in _SUBJECTS if (owner := value_of(activity, field)) is not None}
-    if not named:
-        return Problem("SUBJECT_MISSING", "/customer_id", "one of customer_id, device_id and account_id is needed")
-    problems = (problem_with_id(owner, f"/{field}") for field, owner in named.items())
-    return next(filter(None, problems), None)
+def _problem_with_subject(said: Mapping[str, Any]) -> Problem | None:
+    named = [field for field in _SUBJECTS if field in said]
+    for field in named:
+        if problem := problem_with_id(said[field], f"/{field}"):
+            return problem
+    if named:
+        return None
+    return Problem("SUBJECT_MISSING", "/customer_id", "one of customer_id, device_id and account_id is needed")
 
 
 def _problem_with_occurrence(activity: Activity, now: datetime) -> Problem | None:
@@ -102,25 +105,26 @@ def _problem_with_occurrence(activity: Activity, now: datetime) -> Problem | Non
     return problem_with_time(activity.occurred_at, "/occurred_at", now)
 
 
-def _problem_with_words(activity: Activity) -> Problem | None:
+def _problem_with_words(said: Mapping[str, Any]) -> Problem | None:
     for field in _WORDS:
-        if problem := problem_with_text(getattr(activity, field), f"/{field}"):
+        if field in said and (problem := problem_with_text(said[field], f"/{field}")):
             return problem
-    if activity.HasField("act"):
+    if "act" in said:
+        act = said["act"]
         for field in _ACT_WORDS:
-            if problem := problem_with_text(getattr(activity.act, field), f"/act/{field}"):
+            if problem := problem_with_text(getattr(act, field), f"/act/{field}"):
                 return problem
-        if activity.act.HasField("evidence_url") and not _URL.fullmatch(activity.act.evidence_url):
+        if act.HasField("evidence_url") and not _URL.fullmatch(act.evidence_url):
             return Problem("URL_INVALID", "/act/evidence_url", "an http or https address without credentials")
     return None
 
 
-def _problem_with_measures(activity: Activity) -> Problem | None:
-    if activity.HasField("value") and not isfinite(activity.value):
+def _problem_with_measures(said: Mapping[str, Any]) -> Problem | None:
+    if "value" in said and not isfinite(said["value"]):
         return Problem("OUT_OF_RANGE", "/value", "must be a finite number")
-    if activity.HasField("amount") and (problem := problem_with_money(activity.amount, "/amount")):
+    if "amount" in said and (problem := problem_with_money(said["amount"], "/amount")):
         return problem
-    return problem_with_object(activity.properties, "/properties") if activity.HasField("properties") else None
+    return problem_with_object(said["properties"], "/properties") if "properties" in said else None
 
 
 @dataclass(frozen=True, slots=True)

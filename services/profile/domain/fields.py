@@ -27,6 +27,7 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 _UNSAFE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff]")
 _FAR = timedelta(hours=24)
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CURRENCY = re.compile(r"[A-Z]{3}")
 
 
@@ -138,6 +139,11 @@ def value_of(message: Message, field: str) -> Any:
     return getattr(message, field) if message.HasField(field) else None
 
 
+def said_in(message: Message) -> dict[str, Any]:
+    """Return the fields that a message has, by name: one pass where many may be absent."""
+    return {field.name: value for field, value in message.ListFields()}
+
+
 def utc(value: Timestamp) -> datetime:
     """Return a proto's time as an aware datetime, whole microseconds."""
-    return datetime.fromtimestamp(value.seconds, UTC).replace(microsecond=value.nanos // 1000)
+    return _EPOCH + timedelta(seconds=value.seconds, microseconds=value.nanos // 1000)

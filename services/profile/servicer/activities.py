@@ -19,6 +19,10 @@ from .. import domain, store
 from .pages import MOST_ITEMS, position_after
 
 _TOLD = (
+    "activity_id",
+    "type",
+    "occurred_at",
+    "amount",
     "customer_id",
     "device_id",
     "account_id",
@@ -121,22 +125,15 @@ class ActivityServicer(rpc.ActivityServiceServicer):
 
 def _recorded(activity: Activity, received_at: datetime, *, history: bool) -> ActivityRecorded:
     """Return the event of an activity: properties, incentive and link stay here."""
-    event = ActivityRecorded(
-        activity_id=activity.activity_id,
-        type=activity.type,
-        occurred_at=activity.occurred_at,
+    said = domain.said_in(activity)
+    act = said.get("act")
+    return ActivityRecorded(
+        received_at=clock.stamp(received_at),
         history=history,
-        has_incentive=bool(activity.act.incentive),
+        has_incentive=bool(act and act.incentive),
+        ask_id=domain.value_of(act, "ask_id") if act else None,
+        **{field: said[field] for field in _TOLD if field in said},
     )
-    event.received_at.FromDatetime(received_at)
-    for field in _TOLD:
-        if (value := domain.value_of(activity, field)) is not None:
-            setattr(event, field, value)
-    if activity.HasField("amount"):
-        event.amount.CopyFrom(activity.amount)
-    if activity.act.HasField("ask_id"):
-        event.ask_id = activity.act.ask_id
-    return event
 
 
 async def _void(conn: asyncpg.Connection, call: Call, before: ActivityRecord, reason: str) -> ActivityRecord:

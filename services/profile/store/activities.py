@@ -19,6 +19,7 @@ from .. import domain, tables
 _WORDS = ("customer_id", "device_id", "account_id", "channel", "source", "staff_id", "team", "site", "moment")
 _FLAGS = ("solicited", "incentivised", "verified")
 _ACT = ("ask_id", "incentive", "evidence_url")
+_NO_ACT = (None, None, None)
 
 ACTIVITIES = Stream(
     kind="activity",
@@ -54,17 +55,18 @@ where a.customer_id = any($1::text[])
 
 def values_of(activity: Activity) -> tuple[Any, ...]:
     """Return an activity's own columns, in the order of the stream's."""
-    has_amount = activity.HasField("amount")
+    said = domain.said_in(activity)
+    amount, act = said.get("amount"), said.get("act")
     return (
-        *(domain.value_of(activity, field) for field in _WORDS),
+        *map(said.get, _WORDS),
         activity.type,
-        domain.value_of(activity, "value"),
-        activity.amount.amount_minor if has_amount else None,
-        activity.amount.currency if has_amount else None,
-        *(domain.value_of(activity, field) for field in _FLAGS),
-        *(domain.value_of(activity.act, field) for field in _ACT),
-        activity.HasField("act"),
-        activity.properties.decode() if activity.HasField("properties") else None,
+        said.get("value"),
+        amount.amount_minor if amount else None,
+        amount.currency if amount else None,
+        *map(said.get, _FLAGS),
+        *((domain.value_of(act, field) for field in _ACT) if act is not None else _NO_ACT),
+        act is not None,
+        said["properties"].decode() if "properties" in said else None,
     )
 
 

@@ -2,8 +2,9 @@
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple
+from dataclasses import fields
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 import asyncpg
@@ -95,6 +96,8 @@ on conflict (tenant_id, case_id) do update set
     version = excluded.version
 where c.version < excluded.version"""
 
+_values_of = attrgetter(*(field.name for field in fields(domain.Facts)))
+
 
 async def lock_views(conn: asyncpg.Connection, tenant_id: uuid.UUID, customer_ids: Sequence[str]) -> None:
     """Hold the views of some customers, made where they are not there, until the transaction ends."""
@@ -114,7 +117,7 @@ async def save_facts(conn: asyncpg.Connection, tenant_id: uuid.UUID, facts: Mapp
 async def _write_facts(
     conn: asyncpg.Connection, sql: str, tenant_id: uuid.UUID, facts: Mapping[str, domain.Facts]
 ) -> None:
-    rows = [(customer_id, *astuple(facts[customer_id])) for customer_id in sorted(facts)]
+    rows = [(customer_id, *_values_of(facts[customer_id])) for customer_id in sorted(facts)]
     if rows:
         await conn.execute(sql, tenant_id, *_columns(rows))
 
