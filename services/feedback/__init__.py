@@ -1,5 +1,5 @@
 """Feedback: what customers say, and what is done about it.
 
 Owns surveys, responses, mentions, cases and their triggers. Answers kpis/nps, csat and ces. Emits ResponseRecorded,
-MentionRecorded and CaseChanged; consumes nothing yet but requests for a replay.
+MentionRecorded and CaseChanged; consumes CustomerChanged.
 """

@@ -173,3 +173,12 @@ case_steps = sa.Table(
     sa.Column("by", sa.Text),
     sa.Column("note", sa.Text),
 )
+
+customer_accounts = sa.Table(
+    "customer_accounts",
+    metadata,
+    _tenant(),
+    sa.Column("customer_id", sa.Text, primary_key=True),
+    sa.Column("account_id", sa.Text),
+    sa.Column("version", sa.BigInteger, nullable=False),
+)

@@ -10,7 +10,7 @@ _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 """No fact is older."""
 
 Sides = tuple[Counts, Counts, list[tuple[int, int, int, int]]]
-"""Scores counted before and after, and per customer (answers, promoters less detractors) before, then after."""
+"""Scores counted before and after, and per account (answers, promoters less detractors) before, then after."""
 
 
 def start_before(from_at: datetime, to_at: datetime) -> datetime:
@@ -24,10 +24,11 @@ def p_value_of(metric: str, before: Counts, after: Counts, clusters: list[tuple[
     """Test whether a KPI differs between two sets of answers.
 
     Args:
-        metric: `nps` (paired where people repeat), `csat` or `ces`.
+        metric: `nps` (paired where people repeat, clustered by account), `csat` or `ces`.
         before: score -> answers, earlier.
         after: score -> answers, later.
-        clusters: per customer the answers and the promoters less detractors, earlier, then later; read for NPS.
+        clusters: per account (customer, where there is none) the answers and the promoters less detractors, earlier,
+            then later; read for NPS.
 
     Returns:
         The two-sided p-value, or None where there are fewer than 10 answers on a side.

@@ -1,5 +1,6 @@
 """Every SQL statement of the feedback service; rows become protos here and nowhere else."""
 
+from .accounts import save_accounts
 from .cases import get_case, has_other_open_case, list_cases, list_suppressions, save_case
 from .kpis import BY, Clusters, Question, Tally, clusters_of, tally, tally_series
 from .mentions import MENTIONS, count_mentions, get_mention, list_mentions
@@ -38,6 +39,7 @@ __all__ = [
     "open_cases",
     "response_event",
     "response_values",
+    "save_accounts",
     "save_case",
     "save_survey",
     "suppress",

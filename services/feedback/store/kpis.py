@@ -70,7 +70,7 @@ def picked(question: Question, bucket: str = "null::timestamptz") -> tuple[str, 
         order = f"order by {bucket}, {_PERSON}, occurred_at desc, response_id desc"
     columns = (
         f"score, kind, scale, channel in {STAFF_CHANNELS} is true as is_collected, occurred_at, "
-        f"{BY[question.by]} as key, {bucket} as bucket, {_PERSON} as person"
+        f"{BY[question.by]} as key, {bucket} as bucket, {_PERSON} as person, customer_id"
     )
     return f"select {distinct} {columns} from responses where {' and '.join(where)} {order}", arguments  # noqa: S608
 
@@ -109,7 +109,9 @@ async def tally_series(conn: asyncpg.Connection, question: Question, interval: s
 
 
 async def clusters_of(conn: asyncpg.Connection, question: Question, since: datetime) -> Clusters:
-    """Return for every customer how they answered before and after a time, by group.
+    """Return for every account how it answered before and after a time, by group.
+
+    A customer without an account stands alone, and so does an answer without a customer.
 
     Args:
         conn: under the tenant.
@@ -117,21 +119,22 @@ async def clusters_of(conn: asyncpg.Connection, question: Question, since: datet
         since: where the later side begins.
 
     Returns:
-        Group to (answers before, promoters less detractors before, the same after), one entry a customer.
+        Group to (answers before, promoters less detractors before, the same after), one entry an account.
     """
     answers, arguments = picked(question, f"occurred_at >= ${len(picked(question)[1]) + 1}")
     net = "(score >= 9)::int - (score <= 6)::int"
     rows = await conn.fetch(
         f"""with p as ({answers}), sides as (
-            select key, person, count(*) filter (where not bucket) as n1, count(*) filter (where bucket) as n2,
+            select key, coalesce('a' || a.account_id, person) as cluster,
+                count(*) filter (where not bucket) as n1, count(*) filter (where bucket) as n2,
                 coalesce(sum({net}) filter (where not bucket), 0) as net1,
                 coalesce(sum({net}) filter (where bucket), 0) as net2
-            from p group by key, person)
-        select key, n1, net1, n2, net2, count(*) as customers from sides group by 1, 2, 3, 4, 5""",  # noqa: S608
+            from p left join customer_accounts a on a.customer_id = p.customer_id group by 1, 2)
+        select key, n1, net1, n2, net2, count(*) as clusters from sides group by 1, 2, 3, 4, 5""",  # noqa: S608
         *arguments,
         since,
     )
     clusters = Clusters(list)
     for row in rows:
-        clusters[row["key"]] += [(row["n1"], row["net1"], row["n2"], row["net2"])] * row["customers"]
+        clusters[row["key"]] += [(row["n1"], row["net1"], row["n2"], row["net2"])] * row["clusters"]
     return clusters

@@ -52,7 +52,7 @@ class AcknowledgementIn(edge.Body):
     at: edge.Time | None = None
 
 
-class ContactIn(edge.Body):
+class CaseContactIn(edge.Body):
     """An attempt to speak with the customer. `at` in the past needs the scope `history:write`."""
 
     by: edge.Label
@@ -120,11 +120,11 @@ async def acknowledge_case(request: Request, case_id: str) -> Response:
 
 
 @router.operation(
-    "POST /v1/cases/{case_id}/contacts", scope="feedback:write", body=ContactIn, answer=nouns.Case, status=201
+    "POST /v1/cases/{case_id}/contacts", scope="feedback:write", body=CaseContactIn, answer=nouns.Case, status=201
 )
 async def add_contact(request: Request, case_id: str) -> Response:
     """Note an attempt to speak with the customer: it meets the first-response clock and starts the next one."""
-    body = await edge.read(request, ContactIn)
+    body = await edge.read(request, CaseContactIn)
     _check_past(request, body.at)
     message = edge.to_message(body, pb.AddContactRequest, case_id=case_id)
     reply = await edge.call(request, edge.stub(request, rpc.CaseServiceStub).AddContact, message)

@@ -4,7 +4,7 @@ import math
 import random
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,6 +19,9 @@ from plaudit.feedback.v1.feedback_pb2 import (
     RESPONSE_KIND_TRANSACTIONAL,
     Response,
 )
+from plaudit.profile.v1.profile_events_pb2 import CustomerChanged
+from tests.conftest import World
+from tests.service.messages import message
 
 from .conftest import EPOCH, Feedback, nps, stamp
 
@@ -211,6 +214,24 @@ async def test_people_who_repeat_are_paired(feedback: Feedback) -> None:
     await load(feedback, [nps(new, at=later) for _, new in few])
     strangers = await kpi(feedback, start=MARCH, end=MARCH + timedelta(days=2))
     assert (paired.significant_change, paired.value, strangers.value) == (True, 50.0, 50.0)
+
+
+async def test_an_account_is_one_voice(
+    feedback: Feedback, world: World, publish: Callable[..., Awaitable[None]], eventually: Callable[..., Awaitable[Any]]
+) -> None:
+    people = [f"c-{number}" for number in range(30)]
+    await load(feedback, [nps(0, customer_id=person, at=MARCH - timedelta(days=1)) for person in people])
+    await load(feedback, [nps(10, customer_id=person, at=MARCH) for person in people])
+    period = {"start": MARCH, "end": MARCH + timedelta(days=2)}
+    assert (await kpi(feedback, **period)).significant_change
+    newer = [CustomerChanged(customer_id=person, version=2, account_id="acme") for person in people]
+    older = [CustomerChanged(customer_id=person, version=1) for person in people]
+    await publish(message(feedback.tenant_id, newer), message(feedback.tenant_id, [*older, *newer]))
+
+    async def is_clustered() -> bool:
+        return not (await kpi(feedback, **period)).HasField("significant_change")
+
+    assert await eventually(is_clustered)
 
 
 async def test_nobody_counts_anothers_answers(feedback: Feedback) -> None:
