@@ -90,7 +90,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     def __init__(self, credentials: str) -> None:
         pairs = (part.partition("=") for part in credentials.split(",") if part)
-        self._tokens = {f"Bearer {token}".encode(): name for name, _, token in pairs}
+        self._tokens = {f"Bearer {token}".encode(): name for name, _, token in pairs if token}
 
     async def intercept_service(self, continuation: Any, handler_call_details: grpc.HandlerCallDetails) -> Any:
         """Wrap every unary method but health's; streams (health watch, reflection) pass as they are."""
