@@ -167,59 +167,56 @@ class Told(NamedTuple):
 
     Attributes:
         value: micro-points, or None.
-        version: 0 if nothing was told yet.
+        version: grows by one with every telling; 0 if nothing was told yet.
     """
 
     value: int | None
     version: int
 
 
-async def lock_scores(
-    conn: asyncpg.Connection,
-    tenant_id: uuid.UUID,
-    customer_ids: Sequence[str],
-    now: datetime,
-) -> dict[str, Told]:
-    """Lock the rows of many customers, making those that are missing.
+NOTHING = Told(None, 0)
 
-    What is read after this call is at least as new as what any earlier holder of the same locks has read.
+
+async def lock_scores(conn: asyncpg.Connection, tenant_id: uuid.UUID) -> None:
+    """Let no other process tell of this tenant's scores until the transaction ends.
+
+    What is read after this call is at least as new as what any earlier holder of the lock has read.
     """
-    await conn.execute(
-        """insert into scores (tenant_id, customer_id, satisfaction_micros, loyalty_micros, advocacy_micros,
-                               influence_micros, model_version, as_of, version)
-           select $1, t.id, 0, 0, 0, 0, '', $3, 0 from unnest($2::text[]) as t(id) order by t.id
-           on conflict do nothing""",
-        tenant_id,
-        customer_ids,
-        now,
-    )
+    await conn.execute("select pg_advisory_xact_lock(hashtextextended('scores ' || $1::text, 0))", str(tenant_id))
+
+
+async def list_told(conn: asyncpg.Connection, tenant_id: uuid.UUID, customer_ids: Sequence[str]) -> dict[str, Told]:
+    """Return what was told of many customers; those of whom nothing was are left out."""
     rows = await conn.fetch(
-        """select customer_id, value_micros, version from scores
-           where tenant_id = $1 and customer_id = any($2) order by customer_id for update""",
+        "select customer_id, value_micros, version from scores where tenant_id = $1 and customer_id = any($2)",
         tenant_id,
         customer_ids,
     )
     return {customer_id: Told(value, version) for customer_id, value, version in rows}
 
 
-_UPDATE_SCORES = """update scores s set
-    value_micros = t.value, satisfaction_micros = t.satisfaction, loyalty_micros = t.loyalty,
-    advocacy_micros = t.advocacy, influence_micros = t.influence, model_version = $2, as_of = $3, version = t.version
-from unnest($4::text[], $5::int[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[])
-    as t(customer_id, value, satisfaction, loyalty, advocacy, influence, version)
-where s.tenant_id = $1 and s.customer_id = t.customer_id"""
+_SAVE_SCORES = """insert into scores (
+    tenant_id, model_version, as_of, customer_id, value_micros, satisfaction_micros, loyalty_micros, advocacy_micros,
+    influence_micros, version)
+select $1, $2, $3, t.* from unnest(
+    $4::text[], $5::int[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[]) as t
+on conflict (tenant_id, customer_id) do update set
+    value_micros = excluded.value_micros, satisfaction_micros = excluded.satisfaction_micros,
+    loyalty_micros = excluded.loyalty_micros, advocacy_micros = excluded.advocacy_micros,
+    influence_micros = excluded.influence_micros, model_version = excluded.model_version, as_of = excluded.as_of,
+    version = excluded.version"""
 
 
-async def update_scores(
+async def save_scores(
     conn: asyncpg.Connection,
     tenant_id: uuid.UUID,
     moved: Mapping[str, tuple[domain.Score, int]],
     as_of: datetime,
 ) -> None:
-    """Keep what is being told: customer to score and version. The rows are locked by the caller."""
+    """Keep what is being told: customer to score and version. The caller holds the tenant's lock."""
     scores = [score for score, _ in moved.values()]
     await conn.execute(
-        _UPDATE_SCORES,
+        _SAVE_SCORES,
         tenant_id,
         domain.MODEL_VERSION,
         as_of,

@@ -33,7 +33,7 @@ create table scores (
     influence_micros bigint not null,
     model_version text not null,
     as_of timestamptz not null,
-    -- 0 until the first ScoreChanged.
+    -- Grows by one with every ScoreChanged.
     version bigint not null,
     primary key (tenant_id, customer_id)
 );
