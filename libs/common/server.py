@@ -69,6 +69,8 @@ class Service:
     app: Any = None
     """The ASGI application, for a process that speaks HTTP."""
     http_address: str = ""
+    closing: Callable[[], None] | None = None
+    """Hears that the process is about to go, before calls in flight are waited for: endless streams end themselves."""
     close: Callable[[], Awaitable[None]] | None = None
 
 
@@ -260,6 +262,8 @@ async def _http(service: Service, settings: ServiceSettings, up: Running) -> Asy
         yield
     finally:
         await asyncio.sleep(settings.endpoint_removal_seconds)
+        if service.closing:
+            service.closing()
         server.should_exit = True
         await serving
         socket.close()

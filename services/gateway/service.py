@@ -41,6 +41,7 @@ def build(settings: Settings, deps: Deps) -> Service:
         handlers=consumers.HANDLERS,
         app=application(gateway),
         http_address=settings.http_address,
+        closing=gateway.closing.set,
         close=peers.close,
     )
 

@@ -1,6 +1,7 @@
 """One HTTP exchange: who asks, under which request id, what the body is, and how an answer is sent."""
 
 import asyncio
+import contextlib
 import re
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -15,6 +16,8 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 MAX_BODY_BYTES = 1024 * 1024
+_MAX_DISCARDED = 64 * 1024 * 1024
+_DISCARD_SECONDS = 5.0
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]{8,64}\Z").match
 _IDEMPOTENCY_KEY = re.compile(rb"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?\Z").match
 _JSON_TYPE = re.compile(
@@ -67,9 +70,10 @@ class Exchange:
             raise Problem(400, "IDEMPOTENCY_KEY_INVALID", "an Idempotency-Key has 1 to 255 printable ASCII characters")
         return given.decode()
 
-    def check_accept(self) -> None:
-        """Refuse a caller that takes no JSON. 406 NOT_ACCEPTABLE."""
-        if not _accepts_json(self.headers.get(b"accept", b"*/*")):
+    def check_accept(self, also: str = "") -> None:
+        """Refuse a caller that takes neither JSON nor what there is beside it. 406 NOT_ACCEPTABLE."""
+        accept = self.headers.get(b"accept", b"*/*")
+        if not _accepts_json(accept) and not (also and also.encode() in accept.lower()):
             raise Problem(406, "NOT_ACCEPTABLE", "answers are application/json")
 
     def check_content(self, types: Callable[[bytes], Any] = _JSON_TYPE) -> None:
@@ -89,6 +93,7 @@ class Exchange:
         self.check_content()
         length = self.headers.get(b"content-length", b"0")
         if not length.isdigit() or int(length[:20]) > MAX_BODY_BYTES:
+            await _discard(receive)
             raise _too_large()
         message = await first(receive, seconds)
         if not message.get("more_body"):
@@ -101,9 +106,12 @@ class Exchange:
                     chunks.append(chunk)
                     size += len(chunk)
                     if size > MAX_BODY_BYTES:
-                        raise _too_large()
+                        break
         except TimeoutError:
             raise timed_out() from None
+        if size > MAX_BODY_BYTES:
+            await _discard(receive)
+            raise _too_large()
         return b"".join(chunks)
 
     def common(self) -> list[tuple[bytes, bytes]]:
@@ -157,6 +165,17 @@ async def rest(receive: Receive) -> AsyncIterator[bytes]:
             raise Disconnected
         more = message.get("more_body", False)
         yield message.get("body", b"")
+
+
+async def _discard(receive: Receive) -> None:
+    """Read on for a while: a caller that is still sending when the connection is closed never sees the answer."""
+    left = _MAX_DISCARDED
+    with contextlib.suppress(TimeoutError, Disconnected):
+        async with asyncio.timeout(_DISCARD_SECONDS):
+            async for chunk in rest(receive):
+                left -= len(chunk)
+                if left < 0:
+                    return
 
 
 def timed_out() -> Problem:

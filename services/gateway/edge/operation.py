@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 import grpc
@@ -56,6 +57,7 @@ class Operation(APIRoute):
             message = f"{path} declares no scope: use Router.operation"
             raise TypeError(message)
         self.scope_needed: str = extra["x-scope"]
+        self.also_produces: str = extra.pop("x-also-produces", "")
         self.query_shape: type[Struct] = extra.pop("x-query", NoQuery)
         super().__init__(path, endpoint, **options)
 
@@ -67,16 +69,25 @@ class Operation(APIRoute):
             asked = exchange(request)
             try:
                 if self.scope_needed != PUBLIC:
-                    asked.check_accept()
+                    asked.check_accept(self.also_produces)
                     asked.caller = await gateway(request).keyring.caller(asked.authorization())
                     asked.caller.need(self.scope_needed)
                     _check_path(request.path_params)
                     decode_query(request.query_params, self.query_shape)
                 return await run(request)
             except Exception as error:  # noqa: BLE001 - the one place where a cold route's failure becomes an answer
-                return refusal(asked, problem_of(error, asked.request_id))
+                return refusal(asked, self._placed(problem_of(error, asked.request_id)))
 
         return handle
+
+    def _placed(self, problem: problems.Problem) -> problems.Problem:
+        """Let pointers say `?name` where a service named a field that came in the query."""
+        names = {field.encode_name for field in msgspec.structs.fields(self.query_shape)}
+        problem.faults = tuple(
+            replace(fault, pointer="?" + fault.pointer[1:]) if fault.pointer[1:] in names else fault
+            for fault in problem.faults
+        )
+        return problem
 
 
 def _check_path(params: Mapping[str, Any]) -> None:
@@ -103,6 +114,7 @@ class Router(APIRouter):
         answer: type[Message] | type[Struct] | Mapping[str, Any] | None = None,
         status: int | Iterable[int] = 200,
         listed: bool = False,
+        also: str = "",
     ) -> Callable[[Endpoint], Endpoint]:
         """Declare an operation.
 
@@ -114,11 +126,12 @@ class Router(APIRouter):
             answer: the message, struct or JSON schema of a 2xx; None for 204.
             status: the 2xx statuses it answers.
             listed: true where it answers a page of `answer`.
+            also: a content type other than JSON that it answers to those who ask for it.
         """
         method, _, path = call.partition(" ")
         statuses = (status,) if isinstance(status, int) else tuple(status)
         described = openapi.describe(body=body, query=query, answer=answer, statuses=statuses, listed=listed)
-        described |= {"x-scope": scope, "x-query": query or NoQuery}
+        described |= {"x-scope": scope, "x-query": query or NoQuery, "x-also-produces": also}
 
         def declare(endpoint: Endpoint) -> Endpoint:
             self.add_api_route(

@@ -65,7 +65,7 @@ _PAGE = {
 }
 
 
-@router.operation("GET /v1/events", scope="platform:read", query=EventQuery, answer=_PAGE)
+@router.operation("GET /v1/events", scope="platform:read", query=EventQuery, answer=_PAGE, also=_STREAM)
 async def list_events(request: Request) -> Response:
     """Give the public events since a cursor, oldest first; without one from the oldest kept.
 
