@@ -26,10 +26,10 @@ FILL = (
        select $1, 'c-' || i, 1, i / 10.0, 0, 0, 0, 0, '1', $2 from generate_series(1, 1000) i""",
     """insert into customer_cases (tenant_id, case_id, customer_id, is_open, opened_at, changed_at, version)
        select $1, 'case_' || i, 'c-' || i, true, $2, $2, 1 from generate_series(1, 1000) i""",
-    """insert into activities (tenant_id, activity_id, recorded_at, received_at, occurred_at, history, customer_id, type,
-                               has_act)
-       select $1, 'a-' || i, $2, $2, $2::timestamptz + i * interval '1 second', false, 'c-' || i % 500, 'usage.reported', false
-       from generate_series(1, 2000) i""",
+    """insert into activities
+           (tenant_id, activity_id, recorded_at, received_at, occurred_at, history, customer_id, type, has_act)
+       select $1, 'a-' || i, $2, $2, $2::timestamptz + i * interval '1 second', false, 'c-' || i % 500,
+           'usage.reported', false from generate_series(1, 2000) i""",
     """insert into voids (tenant_id, activity_id, reason, voided_at)
        select $1, 'a-' || i, '', $2 from generate_series(1, 1000) i""",
 )
