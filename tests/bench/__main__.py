@@ -47,9 +47,11 @@ class Bench:
 
     async def start(self) -> None:
         """Start the product as an operator does, and the baseline with a database of its own."""
-        subprocess.run([PYTHON, "-m", "deploy.local", "up", "--detach", "--data-dir", self.folder], check=True)  # noqa: ASYNC221,S603
-        shown = subprocess.run(  # noqa: ASYNC221,S603
-            [PYTHON, "-m", "deploy.local", "status", "--json", "--data-dir", self.folder], check=True, capture_output=True
+        subprocess.run([PYTHON, "-m", "deploy.local", "up", "--detach", "--data-dir", self.folder], check=True)  # noqa: ASYNC221
+        shown = subprocess.run(  # noqa: ASYNC221
+            [PYTHON, "-m", "deploy.local", "status", "--json", "--data-dir", self.folder],
+            check=True,
+            capture_output=True,
         )
         self.status = json.loads(shown.stdout)
         secret = load_secrets(Folder(self.folder))
@@ -67,7 +69,7 @@ class Bench:
         await conn.close()
         self.bare_port = Ports().take()
         argv = [PYTHON, "-m", "tests.bench.bare", str(self.bare_port), self.bare_dsn]
-        self.bare = subprocess.Popen(argv, env={**os.environ, "PGSSLMODE": "disable"})  # noqa: ASYNC220,S603
+        self.bare = subprocess.Popen(argv, env={**os.environ, "PGSSLMODE": "disable"})  # noqa: ASYNC220
         async with httpx.AsyncClient() as client:
             for _ in range(200):
                 with suppress(httpx.TransportError):
@@ -80,7 +82,7 @@ class Bench:
         if self.bare:
             self.bare.terminate()
             self.bare.wait(10)
-        subprocess.run([PYTHON, "-m", "deploy.local", "down", "--data-dir", self.folder], check=False)  # noqa: S603
+        subprocess.run([PYTHON, "-m", "deploy.local", "down", "--data-dir", self.folder], check=False)
 
     async def drained(self) -> None:
         """Wait until all that was accepted has reached everyone, so that no round pays for the one before."""
@@ -172,7 +174,9 @@ class Bench:
                 ratios.append(ratio)
                 tails.append(plaudit["p99_ms"])
         if ratios:
-            say(f"{name}: ratio {statistics.median(ratios):.2f}, p99 {statistics.median(tails):.1f} ms, {len(ratios)} clean")
+            say(
+                f"{name}: ratio {statistics.median(ratios):.2f}, p99 {statistics.median(tails):.1f} ms, {len(ratios)} clean"
+            )
         else:
             say(f"{name}: not idle, no verdict")
 
@@ -228,7 +232,7 @@ async def raw_unnest(dsn: str, seconds: float) -> float:
 
 def say(text: str) -> None:
     """Print a line at once."""
-    print(text, flush=True)  # noqa: T201
+    print(text, flush=True)
 
 
 async def main() -> None:

@@ -76,7 +76,7 @@ def activity(plan: dict[str, Any], number: int) -> bytes:
     """Return one activity as JSON text."""
     customer = number % plan["customers"]
     return (
-        f'{{"activity_id":"{plan["prefix"]}-{number}","customer_id":"c-{customer}","type":"purchase.completed",'
+        f'{{"activity_id":"{plan["prefix"]}-{number}","customer_id":"{plan["prefix"]}-c-{customer}","type":"purchase.completed",'
         f'"occurred_at":"2026-06-01T12:00:00Z","channel":"web","value":12.5}}'
     ).encode()
 
@@ -103,49 +103,50 @@ async def worker(plan: dict[str, Any], first: int, tally: Tally, end: float) -> 
         conn.transport.close()
 
 
-async def paced(plan: dict[str, Any], tally: Tally, visible: list[float]) -> None:
-    """Send at a steady rate, and see for a sample how long after the answer the score shows the event."""
-    loop = asyncio.get_running_loop()
-    pool: asyncio.Queue[Connection] = asyncio.Queue()
-    for _ in range(plan["connections"]):
-        pool.put_nowait((await loop.create_connection(Connection, "127.0.0.1", plan["port"]))[1])
-    _, reader = await loop.create_connection(Connection, "127.0.0.1", plan["port"])
-    reading = asyncio.Lock()
-    begun = time.perf_counter()
-    total = int(plan["rate"] * plan["seconds"])
-    sampled = set(range(0, total, max(1, total // plan["samples"])))
-    running: set[asyncio.Task[None]] = set()
+class Paced:
+    """A steady rate, and for a sample of events how long after the answer the score shows them."""
 
-    async def one(number: int) -> None:
-        due = begun + number / plan["rate"]
+    def __init__(self, plan: dict[str, Any], tally: Tally, visible: list[float]) -> None:
+        self.plan, self.tally, self.visible = plan, tally, visible
+        self.pool: asyncio.Queue[Connection] = asyncio.Queue()
+        self.reading = asyncio.Lock()
+        self.begun = 0.0
+        self.total = int(plan["rate"] * plan["seconds"])
+        self.sampled = set(range(0, self.total, max(1, self.total // plan["samples"])))
+
+    async def run(self) -> None:
+        """Send everything, each at its time, late or not."""
+        loop = asyncio.get_running_loop()
+        for _ in range(self.plan["connections"]):
+            self.pool.put_nowait((await loop.create_connection(Connection, "127.0.0.1", self.plan["port"]))[1])
+        _, reader = await loop.create_connection(Connection, "127.0.0.1", self.plan["port"])
+        self.begun = time.perf_counter()
+        await asyncio.gather(*(self._one(number, reader) for number in range(self.total)))
+
+    async def _one(self, number: int, reader: Connection) -> None:
+        due = self.begun + number / self.plan["rate"]
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
-        conn = await pool.get()
-        single = {**plan, "customers": 1 << 60} if number in sampled else plan
-        answer = await conn.send(request_for(plan, activity(single, number)))
-        pool.put_nowait(conn)
-        tally.seconds.append(time.perf_counter() - due)
+        conn = await self.pool.get()
+        # A sampled customer has no other event, so that the first score there is shows this one.
+        plan = {**self.plan, "customers": 1 << 60} if number in self.sampled else self.plan
+        answer = await conn.send(request_for(plan, activity(plan, number)))
+        self.pool.put_nowait(conn)
+        self.tally.seconds.append(time.perf_counter() - due)
         status = answer[9:12].decode()
-        tally.statuses[status] = tally.statuses.get(status, 0) + 1
-        if number in sampled:
-            await seen(number, time.perf_counter())
+        self.tally.statuses[status] = self.tally.statuses.get(status, 0) + 1
+        if number in self.sampled:
+            await self._seen(f"{self.plan['prefix']}-c-{number}", time.perf_counter(), reader)
 
-    async def seen(number: int, accepted: float) -> None:
-        # A customer of its own, so that the first score there is shows this event.
-        get = f"GET /v1/customers/c-{number}/score HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {plan['key']}\r\n\r\n"
-        async with reading:
+    async def _seen(self, customer: str, accepted: float, reader: Connection) -> None:
+        head = f"Host: 127.0.0.1\r\nAuthorization: Bearer {self.plan['key']}\r\n\r\n"
+        get = f"GET /v1/customers/{customer}/score HTTP/1.1\r\n{head}".encode()
+        async with self.reading:
             while time.perf_counter() < accepted + 10:
-                answer = await reader.send(get.encode())
-                if answer[9:12] == b"200" and b'"value":null' not in answer.replace(b" ", b""):
+                answer = await reader.send(get)
+                if answer[9:12] == b"200" and b'"value":null' not in answer:
                     break
                 await asyncio.sleep(0.001)
-        visible.append(time.perf_counter() - accepted)
-
-    for number in range(total):
-        task = asyncio.create_task(one(number))
-        running.add(task)
-        task.add_done_callback(running.discard)
-    while running:
-        await asyncio.wait(running)
+        self.visible.append(time.perf_counter() - accepted)
 
 
 def quantile(values: list[float], share: float) -> float:
@@ -160,10 +161,10 @@ async def main() -> dict[str, Any]:
     tally, visible = Tally(), []  # type: ignore[var-annotated]
     began = time.perf_counter()
     if plan.get("rate"):
-        await paced(plan, tally, visible)
+        await Paced(plan, tally, visible).run()
     else:
         end = began + plan["seconds"]
-        offset = random.randrange(1 << 40) * plan["connections"]  # noqa: S311
+        offset = random.randrange(1 << 40) * plan["connections"]
         await asyncio.gather(*(worker(plan, offset + n, tally, end) for n in range(plan["connections"])))
     wall = time.perf_counter() - began
     usage = resource.getrusage(resource.RUSAGE_SELF)

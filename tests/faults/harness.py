@@ -19,6 +19,7 @@ import asyncpg
 import httpx
 
 from deploy.local.folder import Folder, load_secrets
+from deploy.local.status import status_of
 
 PYTHON = sys.executable
 RETRIED = {429, 502, 503, 504}
@@ -52,8 +53,7 @@ class Stack:
 
     def status(self) -> dict[str, Any]:
         """Return what `plaudit status --json` says."""
-        shown: dict[str, Any] = json.loads(self._run("status", "--json"))
-        return shown
+        return status_of(self.folder)
 
     def new_tenant(self, name: str) -> dict[str, str]:
         """Make a tenant with a key of all scopes."""
@@ -62,7 +62,7 @@ class Stack:
 
     def _run(self, *words: str) -> str:
         argv = [PYTHON, "-m", "deploy.local", *words, "--data-dir", str(self.folder.root)]
-        done = subprocess.run(argv, capture_output=True, text=True, check=False)  # noqa: S603
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"plaudit {words[0]}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
         return done.stdout
 
@@ -83,10 +83,14 @@ class Stack:
         await self.replaced(name, before)
 
     async def replaced(self, name: str, before: int) -> None:
-        """Wait until a process has a successor and the stack is ready."""
+        """Wait until a process has a successor that is healthy."""
 
         async def done() -> bool:
-            return self.pid(name) not in (0, before) and bool(self.status()["ready"])
+            facts = self.status()
+            if name in ("postgres", "nats"):
+                return int(facts[name]["pid"] or 0) not in (0, before) and bool(facts["ready"])
+            service = facts["services"][name]
+            return int(service["pid"] or 0) not in (0, before) and service["state"] == "healthy"
 
         await until(done, 40, f"{name} replaced")
 
@@ -170,7 +174,7 @@ class Client:
                     return answer
                 self.retries[str(answer.status_code)] += 1
                 wait = float(answer.headers.get("retry-after", wait))
-            await asyncio.sleep(random.uniform(0, wait))  # noqa: S311, TID251
+            await asyncio.sleep(random.uniform(0, wait))  # noqa: TID251
             wait = min(5.0, max(0.1, wait * 2))
         self.errors.append(f"{method} {path}: gave up")
         return None
@@ -205,9 +209,7 @@ class Client:
                 self.errors.append(f"{noun}: item {rejected[index]['code']} inside a good answer")
             self._note(noun, item, accepted=index not in rejected)
 
-    def _note(
-        self, noun: str, item: dict[str, Any], *, accepted: bool, answer: httpx.Response | None = None
-    ) -> None:
+    def _note(self, noun: str, item: dict[str, Any], *, accepted: bool, answer: httpx.Response | None = None) -> None:
         key = (noun, item.get("activity_id") or item.get("response_id") or item.get("mention_id") or "")
         if accepted:
             self.accepted[key] = item
@@ -222,7 +224,7 @@ def activity(number: int, customers: int = 300) -> dict[str, Any]:
     return {
         "activity_id": f"act-{number}-{uuid.uuid4().hex[:6]}",
         "customer_id": f"cust-{number % customers}",
-        "type": random.choice(["purchase.completed", "service_visit.completed", "support.resolved"]),  # noqa: S311
+        "type": random.choice(["purchase.completed", "service_visit.completed", "support.resolved"]),
         "occurred_at": "2026-10-01T12:00:00Z",
         "channel": "web",
     }
@@ -234,7 +236,7 @@ def response(number: int, customers: int = 300) -> dict[str, Any]:
         "response_id": f"resp-{number}-{uuid.uuid4().hex[:6]}",
         "customer_id": f"cust-{number % customers}",
         "metric": "nps",
-        "score": random.randrange(11),  # noqa: S311
+        "score": random.randrange(11),
         "occurred_at": "2026-10-02T12:00:00Z",
     }
 

@@ -18,15 +18,13 @@ CONSUMER_POINTS = (
     "consumer.after_commit_before_ack",
     "consumer.after_ack",
 )
-DEATHS = [
-    ("gateway", "gateway.before_rpc", 20),
-    ("gateway", "gateway.after_rpc_before_reply", 20),
-    *(("profile", point, 5) for point in (*SERVICE_POINTS, *RELAY_POINTS)),
-    *(("feedback", point, 5) for point in (*SERVICE_POINTS, *RELAY_POINTS)),
-    *(("scoring", point, 3) for point in (*CONSUMER_POINTS, "timer.before_commit")),
-    ("profile", "consumer.before_commit", 3),
-    ("gateway", "consumer.before_commit", 3),
-]
+DEATHS = {
+    "gateway": ("gateway.before_rpc", "gateway.after_rpc_before_reply", "consumer.before_commit"),
+    "profile": (*SERVICE_POINTS, *RELAY_POINTS, "consumer.before_commit"),
+    "feedback": (*SERVICE_POINTS, *RELAY_POINTS),
+    "scoring": (*CONSUMER_POINTS, "timer.before_commit"),
+}
+PASSAGE = 4
 TARGET = 20_000
 
 
@@ -40,13 +38,15 @@ class Load:
 
     async def run(self) -> None:
         """Keep four senders of singles, one of batches and one of NDJSON going."""
-        await asyncio.gather(*(self._singles() for _ in range(4)), self._many(self.client.batch), self._many(self.client.stream))
+        await asyncio.gather(
+            *(self._singles() for _ in range(4)), self._many(self.client.batch), self._many(self.client.stream)
+        )
 
     def _fact(self) -> tuple[str, dict[str, object]]:
         self.sent += 1
-        if random.random() < 0.05:  # noqa: S311
+        if random.random() < 0.05:
             return "activities", invalid(self.sent)
-        if random.random() < 0.5:  # noqa: S311
+        if random.random() < 0.5:
             return "activities", activity(self.sent)
         return "responses", response(self.sent)
 
@@ -54,7 +54,7 @@ class Load:
         while not self.stopping:
             noun, item = self._fact()
             await self.client.single(noun, item)
-            if random.random() < 0.1:  # noqa: S311
+            if random.random() < 0.1:
                 await self.client.single(noun, item)
 
     async def _many(self, send: Callable[..., object]) -> None:
@@ -70,8 +70,7 @@ async def test_every_2xx_is_counted_exactly_once_whatever_dies(stack: Stack, par
     client = partner("exactly-once")
     load = Load(client)
     running = asyncio.create_task(load.run())
-    for name, point, passage in DEATHS:
-        await stack.die_at(name, point, passage)
+    await asyncio.gather(*(_die(stack, name) for name in DEATHS))
     for server in ("nats", "postgres", "referral"):
         await stack.kill(server)
     await until(lambda: _reached(load), 60, f"{TARGET} facts sent")
@@ -81,6 +80,12 @@ async def test_every_2xx_is_counted_exactly_once_whatever_dies(stack: Stack, par
     assert client.errors == []
     assert client.retries
     await _assert_counted_once(stack, client)
+
+
+async def _die(stack: Stack, name: str) -> None:
+    """Kill one service at each of its failpoints in turn, while the others die at theirs."""
+    for point in DEATHS[name]:
+        await stack.die_at(name, point, PASSAGE)
 
 
 async def _reached(load: Load) -> bool:
