@@ -91,7 +91,7 @@ class Bench:
         for name in SERVICES:
             dsn = role_dsn(admin, service=name, role="pump", password=secret["roles"][name]["pump"])
             conn = await asyncpg.connect(dsn, ssl=False)
-            while await conn.fetchval("select exists (select from outbox where published_at is null)"):
+            while await conn.fetchval("select exists (select from outbox where published_at is null)"):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
             await conn.close()
         quiet = 0
@@ -174,9 +174,8 @@ class Bench:
                 ratios.append(ratio)
                 tails.append(plaudit["p99_ms"])
         if ratios:
-            say(
-                f"{name}: ratio {statistics.median(ratios):.2f}, p99 {statistics.median(tails):.1f} ms, {len(ratios)} clean"
-            )
+            middle, tail = statistics.median(ratios), statistics.median(tails)
+            say(f"{name}: ratio {middle:.2f}, p99 {tail:.1f} ms, {len(ratios)} clean")
         else:
             say(f"{name}: not idle, no verdict")
 

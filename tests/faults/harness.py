@@ -1,4 +1,4 @@
-"""A whole stack to be cruel to: arms failpoints, kills by process id, loads with the documented retry rule, and counts."""
+"""A whole stack to be cruel to: arms failpoints, kills by process id, loads with the documented retry rule."""
 
 import asyncio
 import json
