@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from plaudit.feedback.v1.feedback_pb2 import CASE_STATE_OPEN, Case, CaseStep, Clocks
 
-from .calendars import ALWAYS
+from .calendars import ALWAYS, add_working_seconds
 from .cases import is_open
 from .clocks import DEFAULT_POLICY, clocks_of
 from .times import stamp_of
@@ -22,10 +22,10 @@ def opening_step(opened_at: datetime) -> CaseStep:
     return CaseStep(to=CASE_STATE_OPEN, at=stamp_of(opened_at))
 
 
-def first_due_at(opened_at: datetime) -> datetime | None:
-    """Return from when on a case that is opened now, or was then, is overdue if nothing happens."""
-    case = Case(state=CASE_STATE_OPEN, opened_at=stamp_of(opened_at), history=[opening_step(opened_at)])
-    return overdue_from(case, default_clocks_of(case, opened_at), opened_at)
+def first_due_at(opened_at: datetime) -> datetime:
+    """Return from when on a case that is opened is overdue if nothing happens: what `overdue_from` says of it."""
+    soonest = min(DEFAULT_POLICY.first_response_seconds, DEFAULT_POLICY.resolution_seconds)
+    return add_working_seconds(opened_at, soonest, ALWAYS)
 
 
 def overdue_from(case: Case, clocks: Clocks, now: datetime) -> datetime | None:

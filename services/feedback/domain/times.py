@@ -1,9 +1,12 @@
 """Instants between datetime and protobuf."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import overload
 
 from google.protobuf.timestamp_pb2 import Timestamp
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY_SECONDS = 86_400
 
 
 @overload
@@ -13,9 +16,8 @@ def stamp_of(at: None) -> None: ...
 @overload
 def stamp_of(at: datetime | None) -> Timestamp | None: ...
 def stamp_of(at: datetime | None) -> Timestamp | None:
-    """Return an instant as messages carry it; None stays None."""
+    """Return an aware instant as messages carry it; None stays None."""
     if at is None:
         return None
-    stamp = Timestamp()
-    stamp.FromDatetime(at)
-    return stamp
+    since = at - _EPOCH
+    return Timestamp(seconds=since.days * _DAY_SECONDS + since.seconds, nanos=since.microseconds * 1_000)

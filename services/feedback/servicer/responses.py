@@ -67,6 +67,7 @@ class ResponseServicer(rpc.ResponseServiceServicer):
         response, context = item.response, item.context
         fingerprint = ingest.fingerprint(self._key, response)
         response.metric, response.kind, response.scale = domain.question_of(response, survey)
+        given = {field.name: value for field, value in response.ListFields()}
         occurred_at = response.occurred_at.ToDatetime(UTC)
         received_at = occurred_at if context.history else now
         score = response.score if response.HasField("score") else None
@@ -79,8 +80,8 @@ class ResponseServicer(rpc.ResponseServiceServicer):
             occurred_at=occurred_at,
             received_at=received_at,
             history=context.history,
-            values=store.response_values(response),
-            event=store.response_event(response, received_at, history=context.history),
+            values=store.response_values(given),
+            event=store.response_event(given, received_at, history=context.history),
             traceparent=context.traceparent,
             row=(verdict, response) if verdict else None,
         )

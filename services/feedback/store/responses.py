@@ -1,5 +1,6 @@
 """SQL of the answers: how ingest writes them, and how they are read back."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -40,12 +41,50 @@ RESPONSES = Stream(
 _PLAIN = tuple(name for name in RESPONSES.columns if name not in ("metric", "kind"))
 
 
-def values_of(response: Response) -> tuple[Any, ...]:
-    """Return the values of an answer, defaults filled in, in the order of the stream's columns."""
-    given = {field.name: value for field, value in response.ListFields()}
-    given["metric"] = METRIC.word(response.metric)
-    given["kind"] = KIND.word(response.kind)
-    return tuple(map(given.get, RESPONSES.columns))
+def values_of(given: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return the values of an answer in the order of the stream's columns.
+
+    Args:
+        given: the fields that are set, defaults filled in, by name.
+    """
+    values = dict(given)
+    values["metric"] = METRIC.word(given["metric"])
+    values["kind"] = KIND.word(given["kind"])
+    return tuple(map(values.get, RESPONSES.columns))
+
+
+def event_of(given: Mapping[str, Any], received_at: datetime, *, history: bool) -> ResponseRecorded:
+    """Return what the others are told of an answer: never its words.
+
+    Args:
+        given: the fields that are set, defaults filled in, by name.
+        received_at: UTC; of history when it occurred.
+        history: loaded from the past.
+    """
+    return ResponseRecorded(
+        received_at=domain.stamp_of(received_at),
+        history=history,
+        has_verbatim="verbatim" in given,
+        **{name: given[name] for name in _SHARED if name in given},
+    )
+
+
+_SHARED = (
+    "response_id",
+    "customer_id",
+    "survey",
+    "metric",
+    "kind",
+    "scale",
+    "score",
+    "moment",
+    "channel",
+    "occurred_at",
+    "solicited",
+    "invitation_id",
+    "activity_id",
+    "staff_id",
+)
 
 
 async def get_response(conn: AsyncConnection, response_id: str) -> pb.ResponseRecord | None:
@@ -80,26 +119,3 @@ def _record_of(row: sa.RowMapping) -> pb.ResponseRecord:
         **{name: row[name] for name in _PLAIN},
     )
     return pb.ResponseRecord(response=response, received_at=domain.stamp_of(row["received_at"]))
-
-
-def event_of(response: Response, received_at: datetime, *, history: bool) -> ResponseRecorded:
-    """Return what the others are told of an answer, defaults filled in: never its words."""
-    event = ResponseRecorded(
-        response_id=response.response_id,
-        metric=response.metric,
-        kind=response.kind,
-        scale=response.scale,
-        occurred_at=response.occurred_at,
-        received_at=domain.stamp_of(received_at),
-        history=history,
-        has_verbatim=bool(response.verbatim),
-    )
-    for field, value in response.ListFields():
-        if field.name in _SHARED:
-            setattr(event, field.name, value)
-    return event
-
-
-_SHARED = frozenset(
-    ("customer_id", "survey", "score", "moment", "channel", "solicited", "invitation_id", "activity_id", "staff_id")
-)
