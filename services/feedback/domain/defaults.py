@@ -2,12 +2,11 @@
 
 from datetime import UTC, datetime
 
-from plaudit.feedback.v1.feedback_pb2 import CASE_STATE_OPEN, Case, CaseStep, Clocks
+from plaudit.feedback.v1.feedback_pb2 import Case, Clocks
 
 from .calendars import ALWAYS, add_working_seconds
 from .cases import is_open
 from .clocks import DEFAULT_POLICY, clocks_of
-from .times import stamp_of
 
 DEFAULT_TEAM = "default"
 
@@ -15,11 +14,6 @@ DEFAULT_TEAM = "default"
 def default_clocks_of(case: Case, now: datetime) -> Clocks:
     """Return the clocks of a case by the default policy on the default calendar."""
     return clocks_of(case, DEFAULT_POLICY, ALWAYS, now)
-
-
-def opening_step(opened_at: datetime) -> CaseStep:
-    """Return the first step of every case."""
-    return CaseStep(to=CASE_STATE_OPEN, at=stamp_of(opened_at))
 
 
 def first_due_at(opened_at: datetime) -> datetime:
