@@ -73,15 +73,7 @@ class ActivityServicer(rpc.ActivityServiceServicer):
         size = domain.size_of(request.page_size)
         before = position_after(request.page_token)
         async with tenancy.transaction(self._db, context) as conn:
-            found = await store.list_activities(
-                conn,
-                customer_id=request.customer_id if request.HasField("customer_id") else None,
-                since=domain.utc(getattr(request, "from")) if request.HasField("from") else None,
-                until=domain.utc(request.to) if request.HasField("to") else None,
-                updated_after=domain.utc(request.updated_after) if request.HasField("updated_after") else None,
-                before=before,
-                limit=size + 1,
-            )
+            found = await store.list_activities(conn, request, before=before, limit=size + 1)
         page, token = found[:size], ""
         if len(found) > size:
             last = page[-1].activity

@@ -35,21 +35,7 @@ class CustomerServicer(rpc.CustomerServiceServicer):
         by_time = request.HasField("updated_after")
         after = position_after(request.page_token) if by_time else id_after(request.page_token)
         async with tenancy.transaction(self._db, context) as conn:
-            found = await store.list_views(
-                conn,
-                prefixes=domain.search_prefixes(request.q) if request.HasField("q") else None,
-                id_prefix=request.q.strip(),
-                account_id=request.account_id if request.HasField("account_id") else None,
-                scores=(
-                    request.min_score if request.HasField("min_score") else None,
-                    request.max_score if request.HasField("max_score") else None,
-                ),
-                updated_after=domain.utc(request.updated_after) if by_time else None,
-                archived=request.archived,
-                after=after,
-                limit=size + 1,
-                now=clock.now(),
-            )
+            found = await store.list_views(conn, request, after=after, limit=size + 1, now=clock.now())
         return pb.ListCustomersResponse(views=found[:size], next_page_token=_token(found, size, by_time=by_time))
 
     async def SaveCustomer(self, request: pb.SaveCustomerRequest, context: Context) -> pb.SaveCustomerResponse:

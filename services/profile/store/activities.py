@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from libs.common.ingest import Stream
 from plaudit.profile.v1.profile_events_pb2 import ActivityRecorded
 from plaudit.profile.v1.profile_pb2 import Activity, ActivityRecord
+from plaudit.profile.v1.profile_service_pb2 import ListActivitiesRequest
 
 from .. import domain, tables
 
@@ -78,35 +79,30 @@ async def get_activity(conn: AsyncConnection, activity_id: str) -> ActivityRecor
 
 async def list_activities(
     conn: AsyncConnection,
+    request: ListActivitiesRequest,
     *,
-    customer_id: str | None,
-    since: datetime | None,
-    until: datetime | None,
-    updated_after: datetime | None,
     before: tuple[datetime | None, str] | None,
     limit: int,
 ) -> list[ActivityRecord]:
-    """Return activities, newest first by `occurred_at`, then id.
+    """Return the activities asked for, newest first by `occurred_at`, then id.
 
     Args:
         conn: under the tenant.
-        customer_id: of whom; None for all.
-        since: inclusive.
-        until: exclusive.
-        updated_after: exclusive, over the time of storing, or of taking back.
+        request: its filters; paging is in `before` and `limit`. What was taken back counts as updated then.
         before: the last item shown, (occurred_at, id).
         limit: at most so many.
     """
     table = tables.activities.c
     query = _select()
-    if customer_id is not None:
-        query = query.where(table.customer_id == customer_id)
-    if since is not None:
-        query = query.where(table.occurred_at >= since)
-    if until is not None:
-        query = query.where(table.occurred_at < until)
-    if updated_after is not None:
-        query = query.where(sa.or_(table.recorded_at > updated_after, tables.voids.c.voided_at > updated_after))
+    if request.HasField("customer_id"):
+        query = query.where(table.customer_id == request.customer_id)
+    if request.HasField("from"):
+        query = query.where(table.occurred_at >= domain.utc(getattr(request, "from")))
+    if request.HasField("to"):
+        query = query.where(table.occurred_at < domain.utc(request.to))
+    if request.HasField("updated_after"):
+        since = domain.utc(request.updated_after)
+        query = query.where(sa.or_(table.recorded_at > since, tables.voids.c.voided_at > since))
     if before is not None:
         at, activity_id = before
         # The first condition is implied by the second, and the one that an index understands.

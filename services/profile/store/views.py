@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from plaudit.feedback.v1.feedback_pb2 import Metric
 from plaudit.profile.v1.profile_pb2 import CustomerView
+from plaudit.profile.v1.profile_service_pb2 import ListCustomersRequest
 
 from .. import domain, tables
 from .customers import customer_of
@@ -160,47 +161,27 @@ async def get_view(conn: AsyncConnection, customer_id: str, now: datetime) -> Cu
     return _to_proto(row, now) if row else None
 
 
-async def list_views(  # noqa: PLR0913
+async def list_views(
     conn: AsyncConnection,
+    request: ListCustomersRequest,
     *,
-    prefixes: Sequence[str] | None,
-    id_prefix: str,
-    account_id: str | None,
-    scores: tuple[float | None, float | None],
-    updated_after: datetime | None,
-    archived: bool,
     after: tuple[datetime | None, str] | None,
     limit: int,
     now: datetime,
 ) -> list[CustomerView]:
-    """Return customers' views by id; with `updated_after` by the time of their last change, then id.
+    """Return the views asked for, by id; with `updated_after` by the time of the customers' last change, then id.
 
     Args:
         conn: under the tenant.
-        prefixes: beginnings of tokens that a customer must have one of; None for no search.
-        id_prefix: a customer whose id begins so is found as well.
-        account_id: of which account; None for all.
-        scores: lowest and highest score, inclusive, each of them None where it does not matter.
-        updated_after: exclusive.
-        archived: lists the archived ones instead.
+        request: its filters; paging is in `after` and `limit`.
         after: the last item shown: time (with `updated_after` only) and id.
         limit: at most so many.
         now: when the lifecycle is worked out for.
     """
-    c, v = tables.customers.c, tables.views.c
-    query = _select()
-    query = query.where(c.archived_at.is_not(None) if archived else c.archived_at.is_(None))
-    if prefixes is not None:
-        query = query.where(c.customer_id.in_(_found(prefixes, id_prefix)))
-    if account_id is not None:
-        query = query.where(c.account_id == account_id)
-    low, high = scores
-    if low is not None:
-        query = query.where(v.score_value >= low)
-    if high is not None:
-        query = query.where(v.score_value <= high)
-    if updated_after is not None:
-        query = query.where(c.updated_at > updated_after).order_by(c.updated_at, c.customer_id)
+    c = tables.customers.c
+    query = _filtered(_select(), request)
+    if request.HasField("updated_after"):
+        query = query.where(c.updated_at > domain.utc(request.updated_after)).order_by(c.updated_at, c.customer_id)
         if after is not None:
             # The first condition is implied by the second, and the one that an index understands.
             query = query.where(c.updated_at >= after[0], sa.tuple_(c.updated_at, c.customer_id) > after)
@@ -211,16 +192,27 @@ async def list_views(  # noqa: PLR0913
     return [_to_proto(row, now) for row in (await conn.execute(query.limit(limit))).mappings()]
 
 
-def _found(prefixes: Sequence[str], id_prefix: str) -> sa.CompoundSelect[Any]:
+def _filtered(query: sa.Select[Any], request: ListCustomersRequest) -> sa.Select[Any]:
+    c, v = tables.customers.c, tables.views.c
+    query = query.where(c.archived_at.is_not(None) if request.archived else c.archived_at.is_(None))
+    if found := _found(request.q):
+        query = query.where(c.customer_id.in_(sa.union(*found)))
+    if request.HasField("account_id"):
+        query = query.where(c.account_id == request.account_id)
+    if request.HasField("min_score"):
+        query = query.where(v.score_value >= request.min_score)
+    if request.HasField("max_score"):
+        query = query.where(v.score_value <= request.max_score)
+    return query
+
+
+def _found(search: str) -> list[sa.Select[Any]]:
+    """Return selects of the ids that a search finds, by tokens and by the ids themselves; none for an empty search."""
     t, c = tables.customer_tokens.c, tables.customers.c
-    parts = [
-        sa.select(t.customer_id).where(t.token >= prefix, t.token < domain.prefix_end(prefix)) for prefix in prefixes
-    ]
-    if id_prefix:
-        parts.append(
-            sa.select(c.customer_id).where(c.customer_id >= id_prefix, c.customer_id < domain.prefix_end(id_prefix))
-        )
-    return sa.union(*parts)
+    columns = [(t.customer_id, t.token, prefix) for prefix in domain.search_prefixes(search)]
+    if own := search.strip():
+        columns.append((c.customer_id, c.customer_id, own))
+    return [sa.select(found).where(text >= prefix, text < domain.prefix_end(prefix)) for found, text, prefix in columns]
 
 
 def _select() -> sa.Select[Any]:

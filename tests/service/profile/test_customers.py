@@ -291,6 +291,8 @@ async def test_a_stub_is_filled_by_a_later_put(save, record, view):
         ("' or 1=1--", []),
         ("\U0010ffff", []),
         ("nobody", []),
+        ("", ["c-1", "c-2"]),
+        ("\u0301", []),
     ],
 )
 async def test_search_finds_beginnings(call, save, query, found):

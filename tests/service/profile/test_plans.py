@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from libs.common import clock, tenancy
+from plaudit.profile.v1 import profile_service_pb2 as pb
 from services.profile import store
 from services.profile.store import activities as activity_rows
 from services.profile.store import customers as customer_rows
@@ -56,42 +57,23 @@ def scans_of(plan):
     return found + [scan for inner in plan.get("Plans", ()) for scan in scans_of(inner)]
 
 
-def page(**filters):
-    given = {
-        "prefixes": None,
-        "id_prefix": "",
-        "account_id": None,
-        "scores": (None, None),
-        "updated_after": None,
-        "archived": False,
-        "after": None,
-        "limit": 51,
-        "now": clock.now(),
-        **filters,
-    }
-    return lambda conn: store.list_views(conn, **given)
+def page(after=None, **filters):
+    asked = pb.ListCustomersRequest(**filters)
+    return lambda conn: store.list_views(conn, asked, after=after, limit=51, now=clock.now())
 
 
-def ledger(**filters):
-    given = {
-        "customer_id": None,
-        "since": None,
-        "until": None,
-        "updated_after": None,
-        "before": None,
-        "limit": 51,
-        **filters,
-    }
-    return lambda conn: store.list_activities(conn, **given)
+def ledger(before=None, **filters):
+    asked = pb.ListActivitiesRequest(**filters)
+    return lambda conn: store.list_activities(conn, asked, before=before, limit=51)
 
 
 READS = {
     "one view": lambda conn: store.get_view(conn, "c-17", clock.now()),
     "all": page(),
     "all, further on": page(after=(None, "c-17")),
-    "search": page(prefixes=["name 17"], id_prefix="name 17"),
+    "search": page(q="name 17"),
     "account": page(account_id="acme-7"),
-    "high score": page(scores=(99.0, None)),
+    "high score": page(min_score=99.0),
     "changed": page(updated_after=clock.now() + timedelta(seconds=900)),
     "changed, further on": page(updated_after=SINCE, after=(clock.now() + timedelta(seconds=900), "c-17")),
     "archived": page(archived=True),
@@ -99,7 +81,7 @@ READS = {
     "activities": ledger(),
     "activities of one": ledger(customer_id="c-17"),
     "activities of one, further on": ledger(customer_id="c-17", before=(clock.now(), "a-17")),
-    "activities between": ledger(since=clock.now(), until=clock.now() + timedelta(seconds=30)),
+    "activities between": ledger(**{"from": clock.now()}, to=clock.now() + timedelta(seconds=30)),
 }
 
 
