@@ -65,6 +65,24 @@ async def test_an_item_over_32_kib_is_rejected_alone(api, good):
     assert body["rejected"][0]["code"] == "ITEM_TOO_LARGE"
 
 
+@pytest.mark.parametrize("text", [b'"\\ud800"', b'"\\udc00\\ud800"', b'"\xff"', b'"\\u0000"', b"1e400"])
+async def test_an_item_that_is_no_good_text_is_rejected_alone(api, good, text):
+    bad = json.dumps(good("activities", activity_id="act-bad", channel="@")).encode().replace(b'"@"', text)
+    content = b'{"items":[' + bad + b"," + json.dumps(good("activities")).encode() + b"]}"
+    reply = await api.post("/v1/activities/batch", content=content, headers={"Content-Type": "application/json"})
+    assert reply.status_code == 200, reply.text
+    assert (reply.json()["stored"], reply.json()["rejected_total"]) == (1, 1)
+
+
+@pytest.mark.parametrize("text", [b"NaN", b"[" * 900 + b"]" * 900, b"'x'", b'"x'])
+async def test_a_batch_that_is_no_json_is_400(api, good, problem, text):
+    content = b'{"items":[' + text + b"," + json.dumps(good("activities")).encode() + b"]}"
+    reply = await api.post("/v1/activities/batch", content=content, headers={"Content-Type": "application/json"})
+    if reply.status_code != 200:
+        problem(reply, 400, "JSON_INVALID")
+    assert reply.status_code == 400 or text.startswith(b"[")
+
+
 async def test_history_needs_its_scope(api, client, good, problem):
     made = await api.post("/v1/api_keys", json={"name": "no history", "scopes": ["profile:write"]})
     limited = await client(made.json()["key"])

@@ -1,5 +1,6 @@
 """JSON bytes to checked structs: one strict decoder for every body, line and query of the API."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -52,6 +53,21 @@ def item(raw: msgspec.Raw, shape: type[S]) -> S:
         detail = "an item has at most 32 KiB of JSON"
         raise invalid([Fault("", "ITEM_TOO_LARGE", detail)])
     return decode(raw, shape)
+
+
+def items_of(body: bytes) -> tuple[list[msgspec.Raw], bytes] | None:
+    """Cut a batch that `decode` could not: one item holds a lone surrogate, which JSON's grammar allows.
+
+    Returns:
+        The items as JSON, and the body with none; None where the body is no JSON or has no items.
+    """
+    if not is_json(body, strict=False):
+        return None
+    value = json.loads(body)
+    items = value.get("items") if isinstance(value, dict) else None
+    if not isinstance(items, list):
+        return None
+    return [msgspec.Raw(json.dumps(item).encode()) for item in items], json.dumps({**value, "items": []}).encode()
 
 
 @cache
@@ -113,18 +129,32 @@ _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _BRACKETS = re.compile(rb"[\[{]+|[\]}]+")
 
 
-def is_json(body: bytes) -> bool:
-    """Say whether bytes are one JSON text of at most 64 levels. Slow; for what is refused already."""
+def is_json(body: bytes, *, strict: bool = True) -> bool:
+    """Say whether bytes are one JSON text of at most 64 levels. Slow; for what is refused already.
+
+    Args:
+        body: what was sent.
+        strict: false lets lone surrogates pass, which JSON's grammar allows and Unicode does not.
+    """
     depth = 0
     for run in _BRACKETS.finditer(_STRINGS.sub(b"", body)):
         depth += len(run[0]) if run[0][0] in b"[{" else -len(run[0])
         if depth > MAX_DEPTH:
             return False
     try:
-        msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return isinstance(error, msgspec.ValidationError)
+        if strict:
+            msgspec.json.decode(body)
+        else:
+            json.loads(body.decode(), parse_constant=_no_constant)
+    except msgspec.ValidationError:
+        return True
+    except (ValueError, RecursionError):
+        return False
     return True
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(name)
 
 
 # Checking: what msgspec's types cannot say. A plan is made once per struct type.

@@ -20,6 +20,7 @@ _MAX_DISCARDED = 64 * 1024 * 1024
 _DISCARD_SECONDS = 5.0
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]{8,64}\Z").match
 _IDEMPOTENCY_KEY = re.compile(rb"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?\Z").match
+_TRACEPARENT = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})\Z").match
 _JSON_TYPE = re.compile(
     rb"application/(?:[a-z0-9.+-]+\+)?json\s*(?:;\s*charset=\"?utf-8\"?\s*)?\Z", re.IGNORECASE
 ).match
@@ -69,6 +70,11 @@ class Exchange:
         if not _IDEMPOTENCY_KEY(given):
             raise Problem(400, "IDEMPOTENCY_KEY_INVALID", "an Idempotency-Key has 1 to 255 printable ASCII characters")
         return given.decode()
+
+    def traceparent(self) -> str:
+        """Return the caller's W3C trace context where it is well-formed and sampled; empty otherwise."""
+        found = _TRACEPARENT(self.headers.get(b"traceparent", b""))
+        return found[0].decode() if found and int(found[1], 16) & 1 else ""
 
     def check_accept(self, also: str = "") -> None:
         """Refuse a caller that takes neither JSON nor what there is beside it. 406 NOT_ACCEPTABLE."""

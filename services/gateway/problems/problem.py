@@ -117,11 +117,12 @@ STATUS_OF_REASON = {
 }
 """Reasons whose HTTP status is not their kind's."""
 
-_INTERNAL_METADATA = frozenset({"pointer", "tenant_id", "table", "constraint"})
+_SHOWN = frozenset({"rule", "rules", "earliest_at", "waits_for", "scope", "from", "to", "allowed", "limit", "path"})
+"""Metadata of a refusal that become members of the problem. The rest, such as ids, would repeat the request."""
 
 
 def of_service(error: errors.ServiceError) -> Problem:
-    """Return the HTTP problem of a refusal by a service; its other metadata become members of the problem."""
+    """Return the HTTP problem of a refusal by a service; metadata that say more become its members."""
     status = STATUS_OF_REASON.get(error.reason) or STATUS_OF_KIND.get(type(error), 500)
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         return unforeseen()
@@ -129,7 +130,7 @@ def of_service(error: errors.ServiceError) -> Problem:
         return unavailable(error.reason, error.message)
     pointer = error.metadata.get("pointer")
     faults = [Fault(pointer, error.reason, error.message)] if pointer is not None else []
-    extra = {name: value for name, value in error.metadata.items() if name not in _INTERNAL_METADATA}
+    extra = {name: value for name, value in error.metadata.items() if name in _SHOWN}
     return Problem(status, error.reason, error.message, faults=faults, extra=extra)
 
 

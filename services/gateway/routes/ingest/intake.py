@@ -17,7 +17,7 @@ from plaudit.common.v1.ingest_pb2 import ITEM_STATUS_REJECTED, ITEM_STATUS_STORE
 
 from ... import edge, problems
 from ...edge.asgi import FastRoute
-from ...edge.decode import MAX_ITEM_BYTES
+from ...edge.decode import MAX_ITEM_BYTES, items_of
 from ...edge.exchange import Receive, Send, first, rest, timed_out
 from ...edge.rules import Refused, identifier
 from .kinds import KINDS, Kind
@@ -92,7 +92,7 @@ class Intake:
         if len(body) > MAX_ITEM_BYTES:
             raise problems.refused("", "ITEM_TOO_LARGE", "an item has at most 32 KiB of JSON")
         item = edge.to_message(edge.decode(body, self._kind.shape), self._kind.message)
-        context = ItemContext(request_token=exchange.token)
+        context = ItemContext(request_token=exchange.token, traceparent=exchange.traceparent())
         (result,) = await self._joiner.submit(caller.tenant_id, [item], context)
         if result.status == ITEM_STATUS_REJECTED:
             raise problems.of_rejection(result.code, result.pointer, result.detail)
@@ -117,7 +117,7 @@ class Intake:
         if exchange.headers.get(b"content-type", b"").startswith(_NDJSON):
             await self._lines(exchange, caller, receive, send)
             return
-        asked = edge.decode(await exchange.body(receive, self._seconds), BatchIn)
+        asked = _batch_in(await exchange.body(receive, self._seconds))
         if not asked.items:
             raise problems.refused("/items", "BATCH_EMPTY", "a batch has at least one item")
         if len(asked.items) > MAX_BATCH:
@@ -242,6 +242,18 @@ async def _chunks(receive: Receive, seconds: float) -> Any:
                 break
             yield chunk
     yield None
+
+
+def _batch_in(body: bytes) -> BatchIn:
+    """Cut a batch into items; one that holds half a character is refused alone."""
+    try:
+        return edge.decode(body, BatchIn)
+    except problems.Problem as problem:
+        if problem.status != 400 or (cut := items_of(body)) is None:
+            raise
+    asked = edge.decode(cut[1], BatchIn)
+    asked.items = cut[0]
+    return asked
 
 
 def _query(exchange: edge.Exchange) -> LinesQuery:
