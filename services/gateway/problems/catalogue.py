@@ -19,7 +19,6 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     "METHOD_NOT_ALLOWED": ("The path does not take this method.", "Use one of those in Allow."),
     "CURSOR_INVALID": ("The cursor is not of this list with these filters.", "Start again without a cursor."),
     "PAGE_TOKEN_INVALID": ("The cursor is not of this list with these filters.", "Start again without a cursor."),
-    "PAGE_SIZE_INVALID": ("The page size is below 1.", "Ask for 1 to 200."),
     "IF_MATCH_INVALID": ("If-Match holds no entity tags.", "Send the ETag of an answer as it is."),
     "VERSION_MISMATCH": ("The thing changed since it was read.", "Read it again, decide anew, send its new ETag."),
     "IDEMPOTENCY_KEY_INVALID": (
@@ -39,7 +38,6 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     "API_KEY_NOT_FOUND": ("There is no such key in this tenant.", "List the keys."),
     # Fields.
     "FIELD_REQUIRED": ("A field is missing.", _MEND),
-    "FIELD_MISSING": ("A field is missing.", _MEND),
     "FIELD_UNKNOWN": ("There is no such field or parameter.", "Leave it out; check its spelling."),
     "TYPE_INVALID": ("The value is of another type; nothing is converted.", _MEND),
     "VALUE_INVALID": ("The value is none of those that the field takes.", _MEND),
@@ -104,7 +102,6 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     "AT_IN_FUTURE": ("The time lies ahead.", "Leave `at` out for now."),
     "AT_BEFORE_LAST_STEP": ("The time is before the case's last step.", _MEND),
     "PERIOD_INVALID": ("The period ends before it begins.", "Let from be before to."),
-    "PERIOD_EMPTY": ("The period ends before it begins.", "Let from be before to."),
     "INTERVAL_UNKNOWN": ("There is no such interval.", "day, week or month."),
     "SERIES_TOO_LONG": ("The series would have too many points.", "Ask for a shorter period or a longer interval."),
     "HOURS_INVALID": ("The calendar's hours are not of the right form.", _MEND),

@@ -252,7 +252,7 @@ class MentionServiceServicer:
 
     def CountMentions(self, request, context):
         """Counts mentions and the people they reached, in all or by one of their fields.
-        INVALID_ARGUMENT / MENTION_BY_UNSUPPORTED, PERIOD_EMPTY.
+        INVALID_ARGUMENT / MENTION_BY_UNSUPPORTED, PERIOD_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -977,7 +977,7 @@ class MetricServiceServicer:
 
     def GetMetric(self, request, context):
         """Gives one metric over a period, with groups and a series. INVALID_ARGUMENT / METRIC_UNKNOWN,
-        METRIC_BY_UNSUPPORTED, INTERVAL_UNKNOWN, SERIES_TOO_LONG, PERIOD_EMPTY.
+        METRIC_BY_UNSUPPORTED, INTERVAL_UNKNOWN, SERIES_TOO_LONG, PERIOD_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

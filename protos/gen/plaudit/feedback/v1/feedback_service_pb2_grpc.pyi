@@ -74,7 +74,7 @@ class MentionServiceStub:
     """Lists mentions, newest first by `occurred_at`. INVALID_ARGUMENT / CURSOR_INVALID."""
     CountMentions: _aio.UnaryUnaryMultiCallable[_feedback_service_pb2.CountMentionsRequest, _feedback_service_pb2.CountMentionsResponse]
     """Counts mentions and the people they reached, in all or by one of their fields.
-    INVALID_ARGUMENT / MENTION_BY_UNSUPPORTED, PERIOD_EMPTY.
+    INVALID_ARGUMENT / MENTION_BY_UNSUPPORTED, PERIOD_INVALID.
     """
 
 class MentionServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -113,7 +113,7 @@ class MentionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_feedback_service_pb2.CountMentionsRequest, _abc.Awaitable[_feedback_service_pb2.CountMentionsResponse]],
     ) -> _abc.Awaitable[_feedback_service_pb2.CountMentionsResponse]:
         """Counts mentions and the people they reached, in all or by one of their fields.
-        INVALID_ARGUMENT / MENTION_BY_UNSUPPORTED, PERIOD_EMPTY.
+        INVALID_ARGUMENT / MENTION_BY_UNSUPPORTED, PERIOD_INVALID.
         """
 
 def add_MentionServiceServicer_to_server(servicer: MentionServiceServicer, server: _aio.Server) -> None: ...
@@ -266,7 +266,7 @@ class MetricServiceStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetMetric: _aio.UnaryUnaryMultiCallable[_feedback_service_pb2.GetMetricRequest, _feedback_service_pb2.GetMetricResponse]
     """Gives one metric over a period, with groups and a series. INVALID_ARGUMENT / METRIC_UNKNOWN,
-    METRIC_BY_UNSUPPORTED, INTERVAL_UNKNOWN, SERIES_TOO_LONG, PERIOD_EMPTY.
+    METRIC_BY_UNSUPPORTED, INTERVAL_UNKNOWN, SERIES_TOO_LONG, PERIOD_INVALID.
     """
 
 class MetricServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -279,7 +279,7 @@ class MetricServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_feedback_service_pb2.GetMetricRequest, _abc.Awaitable[_feedback_service_pb2.GetMetricResponse]],
     ) -> _abc.Awaitable[_feedback_service_pb2.GetMetricResponse]:
         """Gives one metric over a period, with groups and a series. INVALID_ARGUMENT / METRIC_UNKNOWN,
-        METRIC_BY_UNSUPPORTED, INTERVAL_UNKNOWN, SERIES_TOO_LONG, PERIOD_EMPTY.
+        METRIC_BY_UNSUPPORTED, INTERVAL_UNKNOWN, SERIES_TOO_LONG, PERIOD_INVALID.
         """
 
 def add_MetricServiceServicer_to_server(servicer: MetricServiceServicer, server: _aio.Server) -> None: ...
