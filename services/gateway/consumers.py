@@ -1,6 +1,6 @@
 """Keeps the public event feed: one `on_<event>` per event that partners may see. Ids and facts only."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import asyncpg
@@ -74,11 +74,6 @@ async def on_customer_changed(conn: asyncpg.Connection, batch: Batch[CustomerCha
     """Show `customer.changed`."""
     await _append(conn, batch, lambda _: "customer.changed")
 
-
-EVENT_TYPES = ("case.closed", "case.contacted", "case.opened", "case.reopened", "customer.changed", "response.received")
-"""What `?types=` takes."""
-
-Handle = Callable[[asyncpg.Connection, Batch[Any]], Awaitable[None]]
 
 HANDLERS = (
     Handler(ResponseRecorded, on_response_recorded, stream=True),

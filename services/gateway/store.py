@@ -31,6 +31,10 @@ class Key:
     revoked_at: datetime | None
 
 
+EVENT_TYPES = ("case.closed", "case.contacted", "case.opened", "case.reopened", "customer.changed", "response.received")
+"""The types of public events."""
+
+
 @dataclass(frozen=True, slots=True)
 class FeedEvent:
     """One public event."""

@@ -9,7 +9,6 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from .. import edge, store
-from ..consumers import EVENT_TYPES
 from ..edge import rules
 
 router = edge.Router()
@@ -21,8 +20,8 @@ _STREAM = "text/event-stream"
 
 def _types(value: str) -> list[str]:
     wanted = [part.strip() for part in value.split(",") if part.strip()]
-    if not wanted or any(part not in EVENT_TYPES for part in wanted):
-        raise rules.refuse("EVENT_TYPE_UNKNOWN", f"of {', '.join(EVENT_TYPES)}, separated by commas")
+    if not wanted or any(part not in store.EVENT_TYPES for part in wanted):
+        raise rules.refuse("EVENT_TYPE_UNKNOWN", f"of {', '.join(store.EVENT_TYPES)}, separated by commas")
     return sorted(set(wanted))
 
 
@@ -52,7 +51,7 @@ _PAGE = {
                 "type": "object",
                 "properties": {
                     "event_id": {"type": "string"},
-                    "type": {"type": "string", "enum": list(EVENT_TYPES)},
+                    "type": {"type": "string", "enum": list(store.EVENT_TYPES)},
                     "occurred_at": {"type": "string", "format": "date-time"},
                     "data": {"type": "object"},
                 },
