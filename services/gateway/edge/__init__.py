@@ -3,7 +3,7 @@
 from datetime import UTC
 
 from .access import SCOPES, Caller, Keyring
-from .asgi import Edge
+from .asgi import Edge, guarded
 from .calls import Peers
 from .decode import decode, item
 from .decode import query as decode_query
@@ -111,6 +111,7 @@ __all__ = [
     "exchange",
     "gateway",
     "given",
+    "guarded",
     "item",
     "list_of",
     "listing",

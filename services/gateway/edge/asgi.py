@@ -1,16 +1,11 @@
 """The outermost layer of the application: request ids, limits, the fast routes, and no exception past this point."""
 
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
-
-from starlette.exceptions import HTTPException
 
 from ..problems import Problem
 from .exchange import Disconnected, Exchange, Receive, Scope, Send
 from .gateway import problem_of
-
-_log = logging.getLogger(__name__)
 
 FastRoute = Callable[[Exchange, Receive, Send], Awaitable[None]]
 App = Callable[[Any, Any, Any], Awaitable[None]]
@@ -30,27 +25,21 @@ class Edge:
     def __init__(self, app: App, fast: Mapping[tuple[str, str], FastRoute]) -> None:
         self._app = app
         self._fast = dict(fast)
-        self._methods: dict[str, set[str]] = {}
-        for method, path in fast:
-            self._methods.setdefault(path, set()).add(method)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             return
-        exchange = Exchange(scope)
-        try:
-            self._check_target(scope)
-            handler = self._fast.get((exchange.method, exchange.path))
-            if handler is not None:
-                await handler(exchange, receive, send)
-                return
-            scope["exchange"] = exchange
-            await self._app(scope, receive, _completing(exchange, send))
-        except Disconnected:
-            return
-        except Exception as error:  # noqa: BLE001 - the last place where a failure can become an answer
-            await self._fail(exchange, error, send)
+        exchange = scope["exchange"] = Exchange(scope)
+        await guarded(self._serve, exchange, receive, send)
+
+    async def _serve(self, exchange: Exchange, receive: Receive, send: Send) -> None:
+        self._check_target(exchange.scope)
+        handler = self._fast.get((exchange.method, exchange.path))
+        if handler is not None:
+            await handler(exchange, receive, send)
+        else:
+            await self._app(exchange.scope, receive, _completing(exchange, send))
 
     @staticmethod
     def _check_target(scope: Scope) -> None:
@@ -62,20 +51,18 @@ class Edge:
                 400, "KEY_IN_QUERY", "a key in a URL ends in logs: send it as Authorization, and rotate this one"
             )
 
-    async def _fail(self, exchange: Exchange, error: Exception, send: Send) -> None:
-        problem = problem_of(error, exchange.request_id)
-        if exchange.started:
-            # Too late for another answer: the caller sees the connection end.
-            return
-        await exchange.refuse(send, problem)
 
-    def refuse_route(self, exchange: Exchange, error: HTTPException) -> Problem:
-        """Return the problem of a path or method that there is not; Allow names the fast routes' methods too."""
-        if error.status_code == 405 or exchange.path in self._methods:
-            allowed = {part.strip() for part in (error.headers or {}).get("Allow", "").split(",")} - {""}
-            allow = ", ".join(sorted(allowed | self._methods.get(exchange.path, set())))
-            return Problem(405, "METHOD_NOT_ALLOWED", "this path does not take that method", headers={"Allow": allow})
-        return Problem(404, "ROUTE_NOT_FOUND", "there is no such path")
+async def guarded(handler: FastRoute, exchange: Exchange, receive: Receive, send: Send) -> None:
+    """Run a handler, and answer what it raises; nothing gets past this, but for what cancels the task."""
+    try:
+        await handler(exchange, receive, send)
+    except Disconnected:
+        return
+    except Exception as error:  # noqa: BLE001 - the last place where a failure can become an answer
+        problem = problem_of(error, exchange.request_id)
+        # Once an answer has begun it is too late for another: the caller sees the connection end.
+        if not exchange.started:
+            await exchange.refuse(send, problem)
 
 
 def _completing(exchange: Exchange, send: Send) -> Send:

@@ -133,12 +133,19 @@ class Router(APIRouter):
         described = openapi.describe(body=body, query=query, answer=answer, statuses=statuses, listed=listed)
         described |= {"x-scope": scope, "x-query": query or NoQuery, "x-also-produces": also}
 
+        return self._declared(method, path, statuses[0], described)
+
+    def _declared(
+        self, method: str, path: str, status: int, described: dict[str, Any]
+    ) -> Callable[[Endpoint], Endpoint]:
+        scope = str(described["x-scope"])
+
         def declare(endpoint: Endpoint) -> Endpoint:
             self.add_api_route(
                 path,
                 endpoint,
                 methods=[method],
-                status_code=statuses[0],
+                status_code=status,
                 response_model=None,
                 openapi_extra=described,
                 operation_id=re.sub(r"_([a-z])", lambda found: found[1].upper(), endpoint.__name__),

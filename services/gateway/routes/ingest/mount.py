@@ -40,11 +40,7 @@ class _Handed(Response):
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Hand over."""
-        handler, exchange = scope["app"].state.fast[scope["method"], scope["path"]], scope["exchange"]
-        try:
-            await handler(exchange, receive, send)
-        except Exception as error:  # noqa: BLE001 - as the edge does around the shortcut
-            await exchange.refuse(send, edge.problem_of(error, exchange.request_id))
+        await edge.guarded(scope["app"].state.fast[scope["method"], scope["path"]], scope["exchange"], receive, send)
 
 
 def _hand_over(name: str, text: str) -> Callable[[Request], Any]:
