@@ -50,11 +50,7 @@ async def _keep_session(_: asyncpg.Connection) -> None:
 
 
 def _connector(dsn: str, name: str) -> Callable[..., Any]:
-    async def connect(*_: Any, **options: Any) -> asyncpg.Connection:
-        options.pop("loop", None)
-        options.pop("connection_class", None)
-        options.pop("record_class", None)
-        options.pop("async_fallback", None)
+    async def connect(*_: Any, **__: Any) -> asyncpg.Connection:
         return await asyncpg.connect(
             dsn,
             timeout=3,
@@ -62,7 +58,6 @@ def _connector(dsn: str, name: str) -> Callable[..., Any]:
             statement_cache_size=200,
             max_cached_statement_lifetime=0,
             server_settings={**_SERVER_SETTINGS, "application_name": name},
-            **options,
         )
 
     return connect

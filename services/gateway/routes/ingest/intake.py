@@ -12,13 +12,13 @@ import msgspec
 from google.protobuf.message import Message
 
 from libs.common import errors, faults
-from libs.common.ingest import Joiner
 from plaudit.common.v1.ingest_pb2 import ITEM_STATUS_REJECTED, ITEM_STATUS_STORED, ItemContext, ItemResult
 
 from ... import edge, problems
 from ...edge.asgi import FastRoute
 from ...edge.decode import MAX_ITEM_BYTES, items_of
 from ...edge.exchange import Receive, Send, first, rest, timed_out
+from ...edge.join import Joiner
 from ...edge.rules import Refused, identifier
 from .kinds import KINDS, Kind
 from .lines import Lines

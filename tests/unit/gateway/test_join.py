@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from libs.common.errors import Aborted, InvalidArgument, ServiceError, Unavailable
-from libs.common.ingest import Joiner
 from plaudit.common.v1.ingest_pb2 import ITEM_STATUS_STORED, ItemContext, ItemResult
 from plaudit.feedback.v1.feedback_pb2 import Mention
+from services.gateway.edge.join import Joiner
 
 AWAY = Unavailable("SERVICE_UNAVAILABLE", "away")
 BROKEN = ServiceError("INTERNAL", "broken")
