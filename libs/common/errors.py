@@ -98,18 +98,14 @@ TRANSIENT = (
     asyncpg.InterfaceError,
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,
-    asyncpg.SerializationError,
-    asyncpg.DeadlockDetectedError,
+    asyncpg.TransactionRollbackError,
     asyncpg.LockNotAvailableError,
-    asyncpg.QueryCanceledError,
-    asyncpg.CannotConnectNowError,
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.InternalClientError,
     sqlalchemy.exc.TimeoutError,
-    ConnectionError,
-    TimeoutError,
     OSError,
 )
+"""Cancelled statements, deadlocks, time-outs and refused connections are among them."""
 
 
 def is_transient(error: BaseException | None) -> bool:

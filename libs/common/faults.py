@@ -4,22 +4,9 @@ import os
 import signal
 import time
 
-POINTS = frozenset({
-    "gateway.before_rpc",
-    "gateway.after_rpc_before_reply",
-    "svc.before_commit",
-    "svc.after_commit_before_reply",
-    "relay.after_select",
-    "relay.after_publish_before_mark",
-    "relay.after_mark_before_commit",
-    "consumer.after_fetch",
-    "consumer.after_inbox",
-    "consumer.before_commit",
-    "consumer.after_commit_before_ack",
-    "consumer.after_ack",
-    "timer.before_commit",
-    "migrate.mid",
-})  # fmt: skip
+POINTS = frozenset(
+    ["gateway.before_rpc", "gateway.after_rpc_before_reply", "svc.before_commit", "svc.after_commit_before_reply", "relay.after_select", "relay.after_publish_before_mark", "relay.after_mark_before_commit", "consumer.after_fetch", "consumer.after_inbox", "consumer.before_commit", "consumer.after_commit_before_ack", "consumer.after_ack", "timer.before_commit", "migrate.mid"]
+)
 
 FAULTS: dict[str, tuple[str, int]] = {}
 """Armed points: name to (action, passages left). Empty in production."""

@@ -1,22 +1,14 @@
 """One envelope, one delivery promise: outbox, relay, stream, inbox, dead letters, replay."""
 
-from .broker import Broker, ensure_stream, request_replay
-from .consume import Batch, Handler, Received, consume
-from .deadletters import redrive
-from .emit import emit, frame, header
-from .relay import relay
-
-__all__ = [
-    "Batch",
-    "Broker",
-    "Handler",
-    "Received",
-    "consume",
-    "emit",
-    "ensure_stream",
-    "frame",
-    "header",
-    "redrive",
-    "relay",
-    "request_replay",
-]
+from .broker import Broker as Broker
+from .broker import ensure_stream as ensure_stream
+from .broker import request_replay as request_replay
+from .consume import Batch as Batch
+from .consume import Handler as Handler
+from .consume import Received as Received
+from .consume import consume as consume
+from .deadletters import redrive as redrive
+from .emit import emit as emit
+from .emit import frame as frame
+from .emit import header as header
+from .relay import relay as relay
