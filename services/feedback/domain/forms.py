@@ -1,6 +1,8 @@
 """Ids, texts and times that can be kept. Callers over HTTP have passed stricter checks; this is for the direct ones."""
 
 from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from plaudit.feedback.v1.feedback_pb2 import Mention, Response
 from plaudit.feedback.v1.feedback_service_pb2 import (
@@ -18,6 +20,8 @@ LONGEST_LABEL = 200
 LONGEST_URL = 2_048
 _FREE_TEXTS = frozenset(("verbatim", "text"))
 _SECOND_NANOS = 1_000_000_000
+_LONGEST_TEXT = 5_000
+_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
 
 
 def problem_with_form(fact: Response | Mention, own_id: str) -> Problem | None:
@@ -43,6 +47,22 @@ def problem_with_form(fact: Response | Mention, own_id: str) -> Problem | None:
             return "VALUE_INVALID", f"/{field.name}", "not one of the values that this field takes"
     if not fact.HasField("occurred_at") or not 0 <= fact.occurred_at.nanos < _SECOND_NANOS:
         return "OCCURRED_AT_INVALID", "/occurred_at", "a fact needs the time at which it occurred"
+    return None
+
+
+def problem_with_request(request: Message) -> Problem | None:
+    """Tell what of a request no database could look up, or None.
+
+    Returns:
+        TEXT_INVALID, ITEM_TOO_LARGE, TIME_INVALID or VALUE_INVALID (a page size below 0).
+    """
+    for field, value in request.ListFields():
+        if isinstance(value, str) and (problem := problem_with_text(value, _LONGEST_TEXT, f"/{field.name}")):
+            return problem
+        if isinstance(value, Timestamp) and not _is_time(value):
+            return "TIME_INVALID", f"/{field.name}", "a time lies in the years 1 to 9999"
+        if field.name == "page_size" and value < 0:
+            return "VALUE_INVALID", "/page_size", "a page has at least one item"
     return None
 
 
@@ -89,3 +109,7 @@ def _problem_with_field(name: str, value: str) -> Problem | None:
     if name.endswith("_id") and name != "staff_id":
         return problem_with_id(value, f"/{name}")
     return problem_with_text(value, MOST_CODE_POINTS if name in _FREE_TEXTS else LONGEST_LABEL, f"/{name}")
+
+
+def _is_time(stamp: Timestamp) -> bool:
+    return _FIRST_SECOND <= stamp.seconds <= _LAST_SECOND and 0 <= stamp.nanos < _SECOND_NANOS

@@ -26,6 +26,7 @@ from plaudit.feedback.v1.feedback_pb2 import (
 )
 
 from .. import domain, store
+from .calls import checked, refused
 
 Request = pb.AcknowledgeCaseRequest | pb.AddContactRequest | pb.TransitionCaseRequest
 Answer = TypeVar("Answer", pb.AcknowledgeCaseResponse, pb.AddContactResponse, pb.TransitionCaseResponse)
@@ -36,27 +37,27 @@ class CaseServicer(rpc.CaseServiceServicer):
         self._db = db
 
     async def GetCase(self, request: pb.GetCaseRequest, context: Context) -> pb.GetCaseResponse:
-        async with tenancy.transaction(self._db, context) as conn:
+        async with tenancy.transaction(self._db, checked(request, context)) as conn:
             case = await store.get_case(conn, request.case_id, clock.now())
         if case is None:
             raise _unknown()
         return pb.GetCaseResponse(case=case)
 
     async def ListCases(self, request: pb.ListCasesRequest, context: Context) -> pb.ListCasesResponse:
-        async with tenancy.transaction(self._db, context) as conn:
+        async with tenancy.transaction(self._db, checked(request, context)) as conn:
             return await store.list_cases(conn, request, clock.now())
 
     async def ListSuppressions(
         self, request: pb.ListSuppressionsRequest, context: Context
     ) -> pb.ListSuppressionsResponse:
-        async with tenancy.transaction(self._db, context) as conn:
+        async with tenancy.transaction(self._db, checked(request, context)) as conn:
             return await store.list_suppressions(conn, request)
 
     async def UpdateCase(self, request: pb.UpdateCaseRequest, context: Context) -> pb.UpdateCaseResponse:
-        call = tenancy.call_of(context)
+        call = checked(request, context)
         names = [name for name in domain.UPDATABLE if name in request.update_mask.paths]
         if problem := domain.problem_with_update(request):
-            raise _invalid(problem)
+            raise refused(problem)
         async with tenancy.transaction(self._db, call) as conn:
             case = await self._locked(conn, request.case_id)
             now = clock.now()
@@ -101,9 +102,9 @@ class CaseServicer(rpc.CaseServiceServicer):
         effect: Callable[[AsyncConnection, Call], Awaitable[Answer]],
     ) -> Answer:
         """Run an effect in one transaction, once per idempotency key."""
-        call = tenancy.call_of(context)
+        call = checked(request, context)
         if problem := domain.problem_with_step_texts(request):
-            raise _invalid(problem)
+            raise refused(problem)
         async with tenancy.transaction(self._db, call) as conn:
             return await idempotency.once(conn, context, call, request, answer_type, lambda: effect(conn, call))
 
@@ -139,7 +140,7 @@ class CaseServicer(rpc.CaseServiceServicer):
         now = clock.now()
         contact = Contact(by=request.by, channel=request.channel, outcome=request.outcome)
         if problem := domain.problem_with_contact(contact):
-            raise _invalid(problem)
+            raise refused(problem)
         at = _at_of(request.at if request.HasField("at") else None, case, now)
         contact.at.FromDatetime(at)
         after = domain.contacted(case, contact, now)
@@ -173,7 +174,7 @@ class CaseServicer(rpc.CaseServiceServicer):
 def _at_of(given: Timestamp | None, case: Case, now: datetime) -> datetime:
     at = domain.settled_at(given.ToDatetime(UTC) if given else None, now)
     if problem := domain.problem_with_at(case, at, now):
-        raise _invalid(problem)
+        raise refused(problem)
     return at
 
 
@@ -185,8 +186,3 @@ def _refusal(problem: domain.Problem) -> FailedPrecondition | InvalidArgument:
     code, pointer, detail = problem
     kind = FailedPrecondition if code == "TRANSITION_NOT_ALLOWED" else InvalidArgument
     return kind(code, detail, pointer=pointer)
-
-
-def _invalid(problem: domain.Problem) -> InvalidArgument:
-    code, pointer, detail = problem
-    return InvalidArgument(code, detail, pointer=pointer)

@@ -12,6 +12,7 @@ from plaudit.feedback.v1 import feedback_service_pb2_grpc as rpc
 from plaudit.feedback.v1.feedback_pb2 import Mention
 
 from .. import domain, store
+from .calls import checked
 
 MOST_ITEMS = 256
 COUNTED_BY = ("", "campaign", "site")
@@ -38,20 +39,20 @@ class MentionServicer(rpc.MentionServiceServicer):
         return pb.RecordMentionsResponse(results=[answers[index] for index in range(len(request.items))])
 
     async def GetMention(self, request: pb.GetMentionRequest, context: Context) -> pb.GetMentionResponse:
-        async with tenancy.transaction(self._db, context) as conn:
+        async with tenancy.transaction(self._db, checked(request, context)) as conn:
             record = await store.get_mention(conn, request.mention_id)
         if record is None:
             raise NotFound("MENTION_NOT_FOUND", "there is no mention with this id")
         return pb.GetMentionResponse(record=record)
 
     async def ListMentions(self, request: pb.ListMentionsRequest, context: Context) -> pb.ListMentionsResponse:
-        async with tenancy.transaction(self._db, context) as conn:
+        async with tenancy.transaction(self._db, checked(request, context)) as conn:
             return await store.list_mentions(conn, request)
 
     async def CountMentions(self, request: pb.CountMentionsRequest, context: Context) -> pb.CountMentionsResponse:
         if request.by not in COUNTED_BY:
             raise InvalidArgument("MENTION_BY_UNSUPPORTED", "mentions are counted by campaign or site", pointer="?by")
-        async with tenancy.transaction(self._db, context) as conn:
+        async with tenancy.transaction(self._db, checked(request, context)) as conn:
             groups = {
                 group.key if group.HasField("key") else None: group
                 for group in await store.count_mentions(conn, request)

@@ -15,6 +15,7 @@ from plaudit.feedback.v1 import feedback_service_pb2_grpc as rpc
 from plaudit.feedback.v1.feedback_pb2 import RESPONSE_KIND_RELATIONSHIP, RESPONSE_KIND_TRANSACTIONAL
 
 from .. import domain, store
+from .calls import checked, refused
 
 _KINDS = {RESPONSE_KIND_RELATIONSHIP: "relationship", RESPONSE_KIND_TRANSACTIONAL: "transactional"}
 _ALONE = "set transaction isolation level repeatable read, read only"
@@ -30,8 +31,9 @@ class MetricServicer(rpc.MetricServiceServicer):
         self._db = db
 
     async def GetMetric(self, request: pb.GetMetricRequest, context: Context) -> pb.GetMetricResponse:
+        call = checked(request, context)
         question = _question_of(request)
-        async with tenancy.hot(self._db, context) as conn:
+        async with tenancy.hot(self._db, call) as conn:
             await conn.execute(_ALONE)
             tally = await store.tally(conn, question)
             series = await _series_of(conn, question, tally, request.interval) if request.interval else []
@@ -55,8 +57,7 @@ def _question_of(request: pb.GetMetricRequest) -> store.Question:
 
 def _check_period(interval: str, from_at: datetime | None, to_at: datetime | None) -> None:
     if problem := domain.problem_with_period(interval or None, from_at, to_at):
-        code, pointer, detail = problem
-        raise InvalidArgument(code, detail, pointer=pointer)
+        raise refused(problem)
 
 
 async def _series_of(conn: asyncpg.Connection, question: store.Question, tally: store.Tally, interval: str) -> Series:

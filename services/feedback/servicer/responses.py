@@ -1,6 +1,6 @@
 """ResponseService over gRPC: the hot path of answers, and their reading."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 import asyncpg
@@ -9,12 +9,13 @@ from libs.common import clock, events, ingest, tenancy
 from libs.common.db import Database
 from libs.common.errors import InvalidArgument, NotFound
 from libs.common.tenancy import Call, Context
-from plaudit.common.v1.ingest_pb2 import ITEM_STATUS_REJECTED, ItemResult
+from plaudit.common.v1.ingest_pb2 import ITEM_STATUS_DUPLICATE, ITEM_STATUS_REJECTED, ItemResult
 from plaudit.feedback.v1 import feedback_service_pb2 as pb
 from plaudit.feedback.v1 import feedback_service_pb2_grpc as rpc
 from plaudit.feedback.v1.feedback_pb2 import Response, Survey, Trigger
 
 from .. import domain, store
+from .calls import checked
 
 MOST_ITEMS = 256
 
@@ -38,6 +39,8 @@ class ResponseServicer(rpc.ResponseServiceServicer):
                 answers[index] = ingest.rejected(*problem)
             else:
                 items.append(self._item(index, item, survey, now))
+        if any(request.items[index].response.survey for index in answers):
+            answers |= await self._repeats(call, request, answers)
         # Only a batch with an unhappy answer needs more than the one statement.
         then = _Following(call) if any(item.row for item in items) else None
         answers |= await ingest.record(self._db, call.tenant_id, store.RESPONSES, items, then=then)
@@ -45,14 +48,14 @@ class ResponseServicer(rpc.ResponseServiceServicer):
         return pb.RecordResponsesResponse(results=results, defaults=map(_defaults, request.items, results))
 
     async def GetResponse(self, request: pb.GetResponseRequest, context: Context) -> pb.GetResponseResponse:
-        async with tenancy.transaction(self._db, context) as conn:
+        async with tenancy.transaction(self._db, checked(request, context)) as conn:
             record = await store.get_response(conn, request.response_id)
         if record is None:
             raise NotFound("RESPONSE_NOT_FOUND", "there is no response with this id")
         return pb.GetResponseResponse(record=record)
 
     async def ListResponses(self, request: pb.ListResponsesRequest, context: Context) -> pb.ListResponsesResponse:
-        async with tenancy.transaction(self._db, context) as conn:
+        async with tenancy.transaction(self._db, checked(request, context)) as conn:
             return await store.list_responses(conn, request)
 
     async def _surveys_of(self, call: Call, request: pb.RecordResponsesRequest) -> Mapping[str, Survey]:
@@ -61,6 +64,21 @@ class ResponseServicer(rpc.ResponseServiceServicer):
             return {}
         async with tenancy.hot(self._db, call) as conn:
             return await store.get_surveys(conn, keys)
+
+    async def _repeats(
+        self, call: Call, request: pb.RecordResponsesRequest, refused: Iterable[int]
+    ) -> dict[int, ItemResult]:
+        """Find repeats among what is refused: an answer that was good once stays so, whatever became of its survey."""
+        asked = [(index, request.items[index].response) for index in refused]
+        asked = [(index, found) for index, found in asked if not domain.problem_with_form(found, "response_id")]
+        async with tenancy.hot(self._db, call) as conn:
+            known = await store.get_fingerprints(conn, [response.response_id for _, response in asked])
+        return {
+            index: ItemResult(status=ITEM_STATUS_DUPLICATE, received_at=domain.stamp_of(known[response.response_id][1]))
+            for index, response in asked
+            if response.response_id in known
+            and known[response.response_id][0] == ingest.fingerprint(self._key, response)
+        }
 
     def _item(self, index: int, item: pb.ResponseItem, survey: Survey | None, now: datetime) -> ingest.Item:
         """Fill in the defaults, once the fingerprint of what was sent is taken, and decide what follows."""

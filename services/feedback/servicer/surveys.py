@@ -2,12 +2,13 @@
 
 from libs.common import audit, clock, tenancy
 from libs.common.db import Database
-from libs.common.errors import InvalidArgument, NotFound
+from libs.common.errors import NotFound
 from libs.common.tenancy import Context
 from plaudit.feedback.v1 import feedback_service_pb2 as pb
 from plaudit.feedback.v1 import feedback_service_pb2_grpc as rpc
 
 from .. import domain, store
+from .calls import checked, refused
 
 
 class SurveyServicer(rpc.SurveyServiceServicer):
@@ -15,10 +16,9 @@ class SurveyServicer(rpc.SurveyServiceServicer):
         self._db = db
 
     async def SaveSurvey(self, request: pb.SaveSurveyRequest, context: Context) -> pb.SaveSurveyResponse:
-        call = tenancy.call_of(context)
+        call = checked(request, context)
         if problem := domain.problem_with_survey(request.survey):
-            code, pointer, detail = problem
-            raise InvalidArgument(code, detail, pointer=pointer)
+            raise refused(problem)
         async with tenancy.transaction(self._db, call) as conn:
             before = await store.get_survey(conn, request.survey.key)
             survey, created = await store.save_survey(conn, call.tenant_id, request.survey, clock.now())
@@ -26,18 +26,18 @@ class SurveyServicer(rpc.SurveyServiceServicer):
         return pb.SaveSurveyResponse(survey=survey, created=created)
 
     async def GetSurvey(self, request: pb.GetSurveyRequest, context: Context) -> pb.GetSurveyResponse:
-        async with tenancy.transaction(self._db, context) as conn:
+        async with tenancy.transaction(self._db, checked(request, context)) as conn:
             survey = await store.get_survey(conn, request.key)
         if survey is None:
             raise NotFound("SURVEY_NOT_FOUND", "there is no survey with this key")
         return pb.GetSurveyResponse(survey=survey)
 
     async def ListSurveys(self, request: pb.ListSurveysRequest, context: Context) -> pb.ListSurveysResponse:
-        async with tenancy.transaction(self._db, context) as conn:
+        async with tenancy.transaction(self._db, checked(request, context)) as conn:
             return await store.list_surveys(conn, request)
 
     async def ArchiveSurvey(self, request: pb.ArchiveSurveyRequest, context: Context) -> pb.ArchiveSurveyResponse:
-        call = tenancy.call_of(context)
+        call = checked(request, context)
         async with tenancy.transaction(self._db, call) as conn:
             before = await store.get_survey(conn, request.key)
             if before is None:

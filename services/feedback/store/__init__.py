@@ -7,7 +7,7 @@ from .mentions import MENTIONS, count_mentions, get_mention, list_mentions
 from .mentions import event_of as mention_event
 from .mentions import values_of as mention_values
 from .openings import Unhappy, open_cases, suppress
-from .responses import RESPONSES, get_response, list_responses
+from .responses import RESPONSES, get_fingerprints, get_response, list_responses
 from .responses import event_of as response_event
 from .responses import values_of as response_values
 from .surveys import archive_survey, get_survey, get_surveys, list_surveys, save_survey
@@ -24,6 +24,7 @@ __all__ = [
     "clusters_of",
     "count_mentions",
     "get_case",
+    "get_fingerprints",
     "get_mention",
     "get_response",
     "get_survey",

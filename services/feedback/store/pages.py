@@ -5,7 +5,7 @@ import binascii
 import json
 import zlib
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -69,9 +69,9 @@ class Page:
             if raw[:_SUM_BYTES] != self._sum(raw[_SUM_BYTES:]):
                 raise ValueError  # noqa: TRY301
             values = json.loads(raw[_SUM_BYTES:])
-        except (ValueError, binascii.Error):
+            return [_typed(value, column) for value, column in zip(values, self._columns, strict=True)]
+        except (ValueError, TypeError, ArithmeticError, binascii.Error):
             raise InvalidArgument("CURSOR_INVALID", "the cursor is not of this list", pointer="?cursor") from None
-        return [_typed(value, column) for value, column in zip(values, self._columns, strict=True)]
 
     def _sum(self, text: bytes) -> bytes:
         return zlib.crc32(self._filter + text).to_bytes(_SUM_BYTES, "big")
@@ -94,5 +94,7 @@ def _plain(value: Any) -> str | int:
 
 def _typed(value: Any, column: sa.Column[Any]) -> Any:
     if isinstance(column.type, sa.DateTime):
-        return datetime.fromtimestamp(value // 1_000_000, UTC).replace(microsecond=value % 1_000_000)
+        return _EPOCH + timedelta(microseconds=value)
+    if not isinstance(value, str):
+        raise TypeError
     return value

@@ -1,9 +1,10 @@
 """SQL of the answers: how ingest writes them, and how they are read back."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -85,6 +86,14 @@ _SHARED = (
     "activity_id",
     "staff_id",
 )
+
+
+async def get_fingerprints(conn: asyncpg.Connection, ids: Sequence[str]) -> dict[str, tuple[bytes, datetime]]:
+    """Return fingerprint and time of receipt of those answers that were stored, by id."""
+    rows = await conn.fetch(
+        "select id, fingerprint, received_at from seen where kind = $1 and id = any($2)", RESPONSES.kind, ids
+    )
+    return {row["id"]: (row["fingerprint"], row["received_at"]) for row in rows}
 
 
 async def get_response(conn: AsyncConnection, response_id: str) -> pb.ResponseRecord | None:

@@ -4,6 +4,7 @@ import uuid
 from datetime import timedelta
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from libs.common import clock
 from libs.common.errors import InvalidArgument, NotFound
@@ -237,3 +238,28 @@ async def test_the_cursor_of_another_filter_is_refused(feedback: Feedback) -> No
     other = pb.ListResponsesRequest(customer_id="c-2", page_size=1, page_token=page.next_page_token)
     with pytest.raises(InvalidArgument, match="CURSOR_INVALID"):
         await feedback.call("ListResponses", other)
+
+
+async def test_a_repeat_stays_one_whatever_became_of_its_survey(feedback: Feedback) -> None:
+    await feedback.call("SaveSurvey", pb.SaveSurveyRequest(survey=Survey(key="s-1", metric=METRIC_NPS)))
+    answer = Response(response_id="r-1", survey="s-1", score=9, occurred_at=stamp(ago()))
+    stored = await feedback.record(answer)
+    await feedback.call("SaveSurvey", pb.SaveSurveyRequest(survey=Survey(key="s-1", metric=METRIC_CSAT)))
+    new = Response(response_id="r-2", survey="s-1", score=9, occurred_at=answer.occurred_at)
+    results = await feedback.record(answer, new)
+    assert (results[0].status, results[0].received_at) == (ITEM_STATUS_DUPLICATE, stored[0].received_at)
+    assert results[1].code == "SCORE_OUT_OF_RANGE"
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        pb.ListResponsesRequest(customer_id="a\0b"),
+        pb.ListResponsesRequest(page_size=-1),
+        pb.ListResponsesRequest(to=Timestamp(seconds=10**15)),
+        pb.ListResponsesRequest(updated_after=Timestamp(nanos=-1)),
+    ],
+)
+async def test_what_no_database_can_look_up_is_refused(feedback: Feedback, request_: pb.ListResponsesRequest) -> None:
+    with pytest.raises(InvalidArgument, match="_INVALID"):
+        await feedback.call("ListResponses", request_)
