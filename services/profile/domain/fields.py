@@ -28,6 +28,7 @@ _UNSAFE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\
 _FAR = timedelta(hours=24)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _CURRENCY = re.compile(r"[A-Z]{3}")
 
 
@@ -145,5 +146,8 @@ def said_in(message: Message) -> dict[str, Any]:
 
 
 def utc(value: Timestamp) -> datetime:
-    """Return a proto's time as an aware datetime, whole microseconds."""
-    return _EPOCH + timedelta(seconds=value.seconds, microseconds=value.nanos // 1000)
+    """Return a proto's time as an aware datetime, whole microseconds, within the years there are."""
+    try:
+        return _EPOCH + timedelta(seconds=value.seconds, microseconds=value.nanos // 1000)
+    except OverflowError:
+        return _FIRST if value.seconds < 0 else _LAST

@@ -249,3 +249,11 @@ async def test_a_batch_has_1_to_256_items(call, size):
     items = [{"activity": activity(f"a-{n}", customer_id="c-1")} for n in range(size)]
 
     assert (await reason_of(call("RecordActivities", items=items))).reason == "BATCH_TOO_LARGE"
+
+
+@pytest.mark.parametrize("seconds", [2**62, -(2**62)])
+async def test_a_period_may_be_as_wide_as_its_type(call, record, seconds):
+    await record(activity("a-1", customer_id="c-1"))
+    found = (await call("ListActivities", to={"seconds": seconds})).records
+
+    assert len(found) == (seconds > 0)
