@@ -63,6 +63,8 @@ class Service:
     rpc_services: Sequence[str] = ()
     """Full names, for reflection."""
     handlers: Sequence[Handler[Any]] = ()
+    bunch_seconds: float = 0.1
+    """Under load, how long events gather for one transaction: what is saved in work is added to what readers wait."""
     timers: Sequence[timers.Timer] = ()
     loops: Sequence[Callable[[], Awaitable[None]]] = ()
     """Further work that runs as long as the process; one that ends or fails ends the process."""
@@ -172,7 +174,7 @@ def _loops(service: Service, database: Database, broker: Broker, settings: Servi
     for durable in events.broker.durables(service.name, handlers):
         wanted = [handler for handler in handlers if handler.stream == durable.endswith("-streams")]
         if wanted:
-            work.append(events.consume(database, broker, durable, wanted))
+            work.append(events.consume(database, broker, durable, wanted, service.bunch_seconds))
     if service.timers:
         work.append(timers.run(database, service.timers))
     return work + [loop() for loop in service.loops]
@@ -281,6 +283,7 @@ def serve(build: Callable[[S, Deps], Service], settings: S) -> None:
             _log.info("up", extra={"address": up.address})
             gc.collect()
             gc.freeze()
+            gc.set_threshold(20_000, 20, 50)
             stopping = asyncio.create_task(stop.wait())
             given_up = asyncio.create_task(up.deps.broker.closed.wait())
             ends: set[asyncio.Future[Any]] = {stopping, given_up, up.failed}

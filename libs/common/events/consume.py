@@ -31,7 +31,6 @@ FETCH = 256
 """Messages asked for at once."""
 _EXPIRES_SECONDS = 5.0
 _HEARTBEAT_SECONDS = 2.0
-_BUSY_SECONDS = 0.01
 _GROUP_ITEMS = 1000
 _TENANTS_AT_ONCE = 3
 _log = logging.getLogger(__name__)
@@ -91,6 +90,7 @@ class _Consumer:
     name: str
     db: Database
     handlers: dict[str, Handler[Any]]
+    bunch_seconds: float
     tries: dict[str, int] = field(default_factory=dict)
 
     async def handle(self, raws: Sequence[Msg]) -> None:
@@ -269,7 +269,9 @@ async def _keep_alive(raws: Sequence[Msg]) -> None:
                 await raw.in_progress()
 
 
-async def consume(db: Database, broker: Broker, name: str, handlers: Sequence[Handler[Any]]) -> None:
+async def consume(
+    db: Database, broker: Broker, name: str, handlers: Sequence[Handler[Any]], bunch_seconds: float = 0.01
+) -> None:
     """Pull from one durable for ever.
 
     Args:
@@ -277,8 +279,9 @@ async def consume(db: Database, broker: Broker, name: str, handlers: Sequence[Ha
         broker: the connection.
         name: the durable's name, which the set-up step made.
         handlers: what the service does with each subject of the durable.
+        bunch_seconds: under load, how long to let messages gather for one transaction; idle, nothing waits.
     """
-    consumer = _Consumer(name, db, {handler.subject: handler for handler in handlers})
+    consumer = _Consumer(name, db, {handler.subject: handler for handler in handlers}, bunch_seconds)
     client = await broker.client()
     queue: asyncio.Queue[Msg] = asyncio.Queue()
     inbox = client.new_inbox()
@@ -311,9 +314,9 @@ async def _pull(client: Any, consumer: _Consumer, queue: asyncio.Queue[Msg], inb
         except TimeoutError:
             # Neither messages nor the end of the request: it was lost with the connection.
             return got, False
-        if time.monotonic() - handled_at < _BUSY_SECONDS:
+        if time.monotonic() - handled_at < consumer.bunch_seconds:
             # Under load one transaction for what arrives in a moment, not one for each message.
-            await asyncio.sleep(_BUSY_SECONDS)
+            await asyncio.sleep(consumer.bunch_seconds)
         arrived = [first, *(queue.get_nowait() for _ in range(queue.qsize()))]
         messages = [raw for raw in arrived if raw.subject in consumer.handlers and raw.reply]
         statuses = [raw.headers["Status"] for raw in arrived if raw.headers and "Status" in raw.headers]
