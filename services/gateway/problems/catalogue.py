@@ -70,7 +70,6 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     "CUSTOMER_NOT_FOUND": ("Nothing is known of such a customer.", "Put the customer, or send a fact about it."),
     "ACTIVITY_NOT_FOUND": ("There is no such activity.", "Check the id."),
     "ACTIVITY_TYPE_UNKNOWN": ("Not one of the listed types.", "Use one, or x. and your own word."),
-    "ACTIVITY_BEING_VOIDED": ("The activity is being taken back by another request.", "Read it again."),
     "SUBJECT_MISSING": ("The activity names no customer, device or account.", "Name one."),
     "IDENTITY_INVALID": ("An identity lacks its type or value.", _MEND),
     "OCCURRED_AT_INVALID": ("The time of the fact cannot be read.", _MEND),

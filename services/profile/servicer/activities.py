@@ -6,7 +6,7 @@ import asyncpg
 
 from libs.common import audit, clock, db, idempotency, ingest, tenancy
 from libs.common.db import Database
-from libs.common.errors import Aborted, InvalidArgument, NotFound
+from libs.common.errors import InvalidArgument, NotFound
 from libs.common.events import emit
 from libs.common.tenancy import Call, Context
 from plaudit.common.v1.ingest_pb2 import ItemResult
@@ -91,9 +91,10 @@ class ActivityServicer(rpc.ActivityServiceServicer):
                 before = await store.get_activity(conn, request.activity_id)
                 if before is None:
                     raise NotFound("ACTIVITY_NOT_FOUND", "there is no activity with this id")
-                if before.HasField("voided_at"):
-                    return pb.VoidActivityResponse(record=before)
-                return pb.VoidActivityResponse(record=await _void(await db.raw(conn), call, before, request.reason))
+                after = await _void(await db.raw(conn), call, before, request.reason)
+                # None: it was taken back before, or by somebody who was a moment quicker and is done by now.
+                record = after or await store.get_activity(conn, request.activity_id)
+                return pb.VoidActivityResponse(record=record)
 
             return await idempotency.once(conn, context, call, request, pb.VoidActivityResponse, effect)
 
@@ -128,12 +129,12 @@ def _recorded(activity: Activity, received_at: datetime, *, history: bool) -> Ac
     )
 
 
-async def _void(conn: asyncpg.Connection, call: Call, before: ActivityRecord, reason: str) -> ActivityRecord:
-    """Take one activity back, with what the lifecycle had of it, its audit row and its event."""
+async def _void(conn: asyncpg.Connection, call: Call, before: ActivityRecord, reason: str) -> ActivityRecord | None:
+    """Take one activity back: for the lifecycle too, with audit row and event. None where that was done before."""
     now = clock.now()
     activity = before.activity
     if not await store.insert_void(conn, call.tenant_id, activity.activity_id, reason, now):
-        raise Aborted("ACTIVITY_BEING_VOIDED", "the activity was taken back at the same moment; read it again")
+        return None
     after = ActivityRecord()
     after.CopyFrom(before)
     after.voided_at.FromDatetime(now)
