@@ -39,7 +39,7 @@ from .fields import (
     list_of,
 )
 from .gateway import Gateway, problem_of
-from .messages import given, rfc3339, to_json, to_message
+from .messages import given, moment, rfc3339, to_json, to_message
 from .operation import (
     PUBLIC,
     ListQuery,
@@ -115,6 +115,7 @@ __all__ = [
     "item",
     "list_of",
     "listing",
+    "moment",
     "no_content",
     "page",
     "page_token",

@@ -45,9 +45,9 @@ class Exchange:
         self.path: str = scope["path"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         given = self.headers.get(b"x-request-id", b"")
-        self.request_id = given.decode() if _REQUEST_ID(given) else "req_" + secrets.token_hex(12)
         self.token = secrets.token_bytes(16)
         """Names this request among its own retries."""
+        self.request_id = given.decode() if given and _REQUEST_ID(given) else "req_" + self.token[:12].hex()
         self.caller: Caller | None = None
         self.replayed = False
         """True when a service gave the stored answer of an earlier request."""
@@ -55,8 +55,10 @@ class Exchange:
 
     def authorization(self) -> bytes | None:
         """Return the one Authorization header; None where there is none, or more than one."""
-        found = [value for name, value in self.scope["headers"] if name == b"authorization"]
-        return found[0] if len(found) == 1 else None
+        headers = self.scope["headers"]
+        if len(headers) != len(self.headers) and sum(name == b"authorization" for name, _ in headers) > 1:
+            return None
+        return self.headers.get(b"authorization")
 
     def idempotency_key(self) -> str:
         """Return the caller's Idempotency-Key, or one of our own, so that our retries take effect once.
@@ -86,7 +88,8 @@ class Exchange:
         """Refuse a body of another type or encoding. 415."""
         if self.headers.get(b"content-encoding", b"identity").lower() not in {b"identity", b""}:
             raise Problem(415, "CONTENT_ENCODING_UNSUPPORTED", "bodies are taken without Content-Encoding")
-        if not types(self.headers.get(b"content-type", b"")):
+        kind = self.headers.get(b"content-type", b"")
+        if kind != b"application/json" and not types(kind):
             raise Problem(415, "CONTENT_TYPE_UNSUPPORTED", "the body's Content-Type must be application/json")
 
     async def body(self, receive: Receive, seconds: float) -> bytes:
@@ -150,13 +153,34 @@ class Exchange:
         await send({"type": "http.response.body", "body": body if self.method != "HEAD" else b""})
 
 
+class _Patience:
+    """Ends a wait after some seconds with a 408. Does what `asyncio.timeout` does at a third of its price."""
+
+    __slots__ = ("_expired", "_handle", "_seconds", "_task")
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def __enter__(self) -> None:
+        self._expired = False
+        self._task = asyncio.current_task()
+        self._handle = asyncio.get_running_loop().call_later(self._seconds, self._expire)
+
+    def _expire(self) -> None:
+        self._expired = True
+        if self._task is not None:
+            self._task.cancel()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._handle.cancel()
+        if self._expired and self._task is not None and self._task.uncancel() == 0 and kind is asyncio.CancelledError:
+            raise timed_out() from None
+
+
 async def first(receive: Receive, seconds: float) -> dict[str, Any]:
     """Receive the first part of a body."""
-    try:
-        async with asyncio.timeout(seconds):
-            message = await receive()
-    except TimeoutError:
-        raise timed_out() from None
+    with _Patience(seconds):
+        message = await receive()
     if message["type"] != "http.request":
         raise Disconnected
     return message

@@ -142,7 +142,7 @@ def _unpacked_by(field: FieldDescriptor) -> Convert | None:
     elif field.type == FieldDescriptor.TYPE_BYTES:
         one = msgspec.Raw
     elif field.message_type is not None:
-        one = _time if field.message_type.full_name == _TIMESTAMP else _nested_unpack(field.message_type)
+        one = moment if field.message_type.full_name == _TIMESTAMP else _nested_unpack(field.message_type)
     if not field.is_repeated:
         return one
     return list if one is None else (lambda values: [one(value) for value in values])
@@ -155,7 +155,8 @@ def _nested_unpack(kind: Descriptor) -> Convert:
     return unpack
 
 
-def _time(stamp: Any) -> datetime:
+def moment(stamp: Any) -> datetime:
+    """Return a Timestamp as a datetime in UTC."""
     return _EPOCH + timedelta(seconds=stamp.seconds, microseconds=stamp.nanos // 1000)
 
 

@@ -98,7 +98,7 @@ class Intake:
             raise problems.of_rejection(result.code, result.pointer, result.detail)
         stored = result.status == ITEM_STATUS_STORED
         record = self._record(item, result)
-        record["received_at"] = result.received_at.ToDatetime(edge.UTC)
+        record["received_at"] = edge.moment(result.received_at)
         record["duplicate"] = not stored
         await exchange.respond(send, 201 if stored else 200, msgspec.json.encode(record))
 
