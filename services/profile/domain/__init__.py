@@ -14,7 +14,7 @@ from .customers import (
     search_tokens,
     unknown_fields,
 )
-from .fields import Problem, problem_with_free_text, said_in, search_key, utc, value_of
+from .fields import Problem, problem_with_free_text, problem_with_id, said_in, search_key, utc, value_of
 from .paging import position_of, size_of, time_of, token_of
 from .views import category_of, stage_of
 
@@ -35,6 +35,7 @@ __all__ = [
     "problem_with_activity",
     "problem_with_customer",
     "problem_with_free_text",
+    "problem_with_id",
     "problem_with_versions",
     "said_in",
     "search_key",

@@ -16,7 +16,7 @@ from plaudit.profile.v1.profile_events_pb2 import ActivityRecorded, ActivityVoid
 from plaudit.profile.v1.profile_pb2 import Activity, ActivityRecord
 
 from .. import domain, store
-from .pages import MOST_ITEMS, position_after
+from .pages import MOST_ITEMS, position_after, problem_with_filters, refuse
 
 _TOLD = (
     "activity_id",
@@ -63,6 +63,7 @@ class ActivityServicer(rpc.ActivityServiceServicer):
         return pb.RecordActivitiesResponse(results=[answers[index] for index in range(len(request.items))])
 
     async def GetActivity(self, request: pb.GetActivityRequest, context: Context) -> pb.GetActivityResponse:
+        refuse(domain.problem_with_id(request.activity_id, "/activity_id"))
         async with tenancy.transaction(self._db, context) as conn:
             record = await store.get_activity(conn, request.activity_id)
         if record is None:
@@ -70,6 +71,7 @@ class ActivityServicer(rpc.ActivityServiceServicer):
         return pb.GetActivityResponse(record=record)
 
     async def ListActivities(self, request: pb.ListActivitiesRequest, context: Context) -> pb.ListActivitiesResponse:
+        refuse(problem_with_filters(request))
         size = domain.size_of(request.page_size)
         before = position_after(request.page_token)
         async with tenancy.transaction(self._db, context) as conn:
@@ -82,9 +84,10 @@ class ActivityServicer(rpc.ActivityServiceServicer):
 
     async def VoidActivity(self, request: pb.VoidActivityRequest, context: Context) -> pb.VoidActivityResponse:
         call = tenancy.call_of(context)
-        if problem := domain.problem_with_free_text(request.reason, "/reason"):
-            raise InvalidArgument(problem.code, problem.detail, pointer=problem.pointer)
-
+        refuse(
+            domain.problem_with_id(request.activity_id, "/activity_id"),
+            domain.problem_with_free_text(request.reason, "/reason"),
+        )
         async with tenancy.transaction(self._db, call) as conn:
 
             async def effect() -> pb.VoidActivityResponse:

@@ -15,7 +15,7 @@ from plaudit.profile.v1.profile_events_pb2 import CustomerChanged
 from plaudit.profile.v1.profile_pb2 import Customer, CustomerView
 
 from .. import domain, store
-from .pages import MOST_ITEMS, id_after, position_after
+from .pages import MOST_ITEMS, id_after, position_after, problem_with_filters, refuse
 
 _TOLD = ("account_id", "locale", "timezone", "preferred_channel")
 """What an event says of a customer word for word: keys, never a name or an address."""
@@ -28,9 +28,11 @@ class CustomerServicer(rpc.CustomerServiceServicer):
         self._db = database
 
     async def GetCustomer(self, request: pb.GetCustomerRequest, context: Context) -> pb.GetCustomerResponse:
+        refuse(domain.problem_with_id(request.customer_id, "/customer_id"))
         return pb.GetCustomerResponse(view=await self._view(tenancy.call_of(context), request.customer_id))
 
     async def ListCustomers(self, request: pb.ListCustomersRequest, context: Context) -> pb.ListCustomersResponse:
+        refuse(problem_with_filters(request))
         size = domain.size_of(request.page_size)
         by_time = request.HasField("updated_after")
         after = position_after(request.page_token) if by_time else id_after(request.page_token)
@@ -75,6 +77,7 @@ class CustomerServicer(rpc.CustomerServiceServicer):
 
     async def ArchiveCustomer(self, request: pb.ArchiveCustomerRequest, context: Context) -> pb.ArchiveCustomerResponse:
         call = tenancy.call_of(context)
+        refuse(domain.problem_with_id(request.customer_id, "/customer_id"))
         async with tenancy.hot(self._db, call) as conn:
             found = await store.get_customers(conn, [request.customer_id], for_update=True)
             before = found.get(request.customer_id)
@@ -113,8 +116,7 @@ class CustomerServicer(rpc.CustomerServiceServicer):
 
 
 def _problem_with(customer: Customer, fields: Iterable[str] | None) -> domain.Problem | None:
-    if fields is not None and (unknown := domain.unknown_fields(fields)):
-        del unknown
+    if fields is not None and domain.unknown_fields(fields):
         return domain.Problem("FIELD_UNKNOWN", "", "update_mask names a field that no save may change")
     return domain.problem_with_customer(customer, clock.now())
 
@@ -124,9 +126,9 @@ def _refuse(problem: domain.Problem | None) -> None:
     if problem is None:
         return
     kinds: dict[str, type[ServiceError]] = {"CUSTOMER_NOT_FOUND": NotFound, "VERSION_MISMATCH": Aborted}
-    kind = kinds.get(problem.code, InvalidArgument)
-    more = {"pointer": problem.pointer} if kind is InvalidArgument else {}
-    raise kind(problem.code, problem.detail, **more)
+    if kind := kinds.get(problem.code):
+        raise kind(problem.code, problem.detail)
+    refuse(problem)
 
 
 def _into_waves(waves: list[dict[str, int]], customer_id: str, index: int) -> None:

@@ -1,12 +1,32 @@
-"""What the lists and batches of this service share at their edge."""
+"""What the methods of this service share at their edge: refusals, filters, positions in lists."""
 
 from datetime import datetime
 
 from libs.common.errors import InvalidArgument
+from plaudit.profile.v1.profile_service_pb2 import ListActivitiesRequest, ListCustomersRequest
 
 from .. import domain
 
 MOST_ITEMS = 256
+
+
+def refuse(*problems: domain.Problem | None) -> None:
+    """Raise the first problem there is.
+
+    Raises:
+        InvalidArgument: with the problem's code.
+    """
+    for problem in filter(None, problems):
+        raise InvalidArgument(problem.code, problem.detail, pointer=problem.pointer)
+
+
+def problem_with_filters(request: ListCustomersRequest | ListActivitiesRequest) -> domain.Problem | None:
+    """Check the words that a list is filtered by."""
+    for field, value in request.ListFields():
+        is_word = isinstance(value, str) and field.name != "page_token"
+        if is_word and (problem := domain.problem_with_free_text(value, f"?{field.name}")):
+            return problem
+    return None
 
 
 def position_after(token: str) -> tuple[datetime | None, str] | None:

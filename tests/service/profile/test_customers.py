@@ -352,3 +352,23 @@ async def test_another_tenant_sees_nothing(call, save, view):
     assert (await reason_of(call("ArchiveCustomer", other, customer_id="c-1"))).reason == "CUSTOMER_NOT_FOUND"
     assert not (await call("ListCustomers", other)).views
     assert not (await call("ListCustomers", other, q="ada")).views
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "reason"),
+    [
+        ("GetCustomer", {"customer_id": "a\0b"}, "ID_INVALID"),
+        ("GetCustomer", {}, "ID_INVALID"),
+        ("ArchiveCustomer", {"customer_id": "a\0b"}, "ID_INVALID"),
+        ("ListCustomers", {"q": "a\0b"}, "TEXT_INVALID"),
+        ("ListCustomers", {"account_id": "a\0b"}, "TEXT_INVALID"),
+        ("GetActivity", {"activity_id": "a\0b"}, "ID_INVALID"),
+        ("ListActivities", {"customer_id": "a\0b"}, "TEXT_INVALID"),
+        ("VoidActivity", {"activity_id": "a\0b"}, "ID_INVALID"),
+        ("VoidActivity", {"activity_id": "a", "reason": "\0"}, "TEXT_INVALID"),
+        ("SaveCustomer", {"update_mask": {"paths": ["known"]}}, "FIELD_UNKNOWN"),
+        ("SaveCustomers", {}, "BATCH_TOO_LARGE"),
+    ],
+)
+async def test_what_no_database_holds_is_refused_by_name(call, name, fields, reason):
+    assert (await reason_of(call(name, **fields))).reason == reason
