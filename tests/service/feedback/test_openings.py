@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from libs.common import clock
+from libs.common.errors import ServiceError
 from plaudit.common.v1.ingest_pb2 import ITEM_STATUS_STORED
 from plaudit.event.v1.event_batch_pb2 import EventBatch
 from plaudit.feedback.v1 import feedback_service_pb2 as pb
@@ -205,3 +206,23 @@ async def test_every_trigger_has_a_case_or_a_suppression(feedback: Feedback, wor
     assert await _count(world, feedback.tenant_id, "select count(*) from responses where score <= 6") == 21
     assert await _count(world, feedback.tenant_id, "select count(case_id) from triggers") == 7
     assert await _count(world, feedback.tenant_id, "select count(reason) from triggers") == 14
+
+
+async def test_an_answer_is_not_stored_without_what_it_causes(feedback: Feedback, world: World) -> None:
+    answer = nps(0, customer_id="c-1")
+    conn = await world.connect("feedback", feedback.tenant_id)
+    try:
+        # Somebody has linked this trigger before, so that it cannot be linked in the transaction of the answer.
+        await conn.execute(
+            "insert into triggers (tenant_id, kind, id, at, reason) values ($1, 'response', $2, $3, 'TOO_OLD')",
+            feedback.tenant_id,
+            answer.response_id,
+            clock.now(),
+        )
+    finally:
+        await conn.close()
+    with pytest.raises(ServiceError, match="INTERNAL"):
+        await feedback.record(answer, nps(9))
+    counts = "select (select count(*) from {0}) + (select count(*) from {1}) + (select count(*) from {2})"
+    written = await _count(world, feedback.tenant_id, counts.format("responses", "cases", "seen"))
+    assert written + await _count(world, feedback.tenant_id, "select count(*) from outbox") == 0
