@@ -139,6 +139,12 @@ class Bench:
         parts |= {name: int(self.status[name]["pid"]) for name in ("postgres", "nats")}
         return {name: round(sum(by_pid.get(one, 0.0) for one in box.tree([pid])), 2) for name, pid in parts.items()}
 
+    @staticmethod
+    def _each(result: dict[str, Any], size: int) -> str:
+        items = max(1, result["requests"] * size)
+        parts = ", ".join(f"{name} {spent / items * 1e6:.0f}" for name, spent in result["cpu_seconds"].items())
+        return f"processor time an item, µs: {parts}"
+
     def plan(self, **more: Any) -> dict[str, Any]:
         """Return a plan against the product."""
         return {
@@ -169,7 +175,7 @@ class Bench:
                 f"{plaudit['p99_ms']:.1f} ms) against {base['per_second']:,.0f}/s (p99 {base['p99_ms']:.1f} ms): "
                 f"{ratio:.2f}{' dirty' if dirty else ''}"
             )
-            say(f"    processor seconds: {plaudit['cpu_seconds']}")
+            say(f"    {self._each(plaudit, 1)}")
             if not dirty:
                 ratios.append(ratio)
                 tails.append(plaudit["p99_ms"])
@@ -189,6 +195,7 @@ class Bench:
             raw = await raw_unnest(self.bare_dsn, self.seconds)
             ratios.append(plaudit["per_second"] / raw)
             say(f"  batch {number + 1}: {plaudit['per_second']:,.0f} items/s against {raw:,.0f}: {ratios[-1]:.2f}")
+            say(f"    {self._each(plaudit, 500)}")
         say(f"batches of 500: ratio {statistics.median(ratios):.2f}")
 
     async def visible(self, rate: int) -> None:
