@@ -125,7 +125,8 @@ def _said(what: str) -> tuple[str, str]:
     return "VALUE_INVALID", "not a value that this field takes"
 
 
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# One that is never closed reaches to the end: with every quote in it tried as a beginning, time would grow as a square.
+_STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _BRACKETS = re.compile(rb"[\[{]+|[\]}]+")
 
 

@@ -14,6 +14,7 @@ from services.gateway import edge, store
 from services.gateway.edge import keys
 from services.gateway.edge.decode import is_json, items_of
 from services.gateway.problems import Problem
+from services.gateway.routes.ingest.intake import _chunks
 from services.gateway.routes.ingest.lines import MAX_LINE_BYTES, Lines
 
 PEPPER = b"pepper of sixteen bytes"
@@ -240,6 +241,28 @@ def test_a_batch_with_half_a_character_is_cut_all_the_same():
 )
 def test_what_is_no_batch_is_not_cut(body):
     assert items_of(body) is None
+
+
+@pytest.mark.parametrize(
+    "body", [b'"' + b'\\\\"' * 500_000, b'"' * 999_999, b"[" * 999_999, b'"' + b'\\\\"' * 500_000 + b"\\\\"]
+)
+async def test_hostile_bodies_are_judged_in_linear_time(body):
+    async with asyncio.timeout(5):
+        await asyncio.to_thread(is_json, body)
+
+
+async def silent():
+    yield_one = iter([{"type": "http.request", "body": b"{}\n", "more_body": True}])
+
+    async def receive():
+        return next(yield_one, None) or await never()
+
+    return receive
+
+
+async def test_a_silent_stream_of_lines_is_408():
+    with pytest.raises(Problem, match="BODY_TIMEOUT"):
+        assert [chunk async for chunk in _chunks(await silent(), 0.01)]
 
 
 def test_times_are_written_in_utc():
