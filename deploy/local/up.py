@@ -32,8 +32,13 @@ def run(folder: Folder, *, summary: bool = True) -> int:
         lock.release()
 
 
-def detach(folder: Folder) -> int:
-    """Start the stack in the background, and return when it is ready."""
+def detach(folder: Folder, *, summary: bool = True) -> int:
+    """Start the stack in the background, and return when it is ready.
+
+    Args:
+        folder: the data folder.
+        summary: whether to print how to call it, with the API key.
+    """
     folder.create()
     if supervisor_pid(folder) is not None:
         raise Trouble(_already(folder))
@@ -50,7 +55,8 @@ def detach(folder: Folder) -> int:
         background.terminate()
         background.wait()
         raise
-    say(summary_of(folder))
+    if summary:
+        say(summary_of(folder))
     return 0
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from typing import Any, Self
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Self, TypeVar
 
 import httpx
 
 from deploy.local.folder import Trouble
 
 Json = dict[str, Any]
+Given = TypeVar("Given")
+Found = TypeVar("Found")
 _TRIES = 8
+_AT_ONCE = 8
 
 
 class Api:
@@ -26,7 +30,7 @@ class Api:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close the connection."""
+        """Close the connections."""
         self._client.close()
 
     def get(self, path: str, **query: object) -> Json:
@@ -47,6 +51,14 @@ class Api:
             if cursor is None:
                 return
 
+    def each(self, call: Callable[[Given], Found], given: Iterable[Given]) -> list[Found]:
+        """Call for each entry, some at once, and return what was found in the same order."""
+        pool = ThreadPoolExecutor(_AT_ONCE)
+        try:
+            return list(pool.map(call, given))
+        finally:
+            pool.shutdown(cancel_futures=True)
+
     def _call(self, send: Callable[[], httpx.Response]) -> Json:
         for attempt in range(_TRIES):
             response = send()
@@ -62,15 +74,25 @@ class Api:
         return found
 
 
-def wait_until(holds: Callable[[], bool], *, what: str, seconds: float = 30.0) -> None:
+def eventually(found: Callable[[], Found], good: Callable[[Found], bool], *, what: str, seconds: float = 60.0) -> Found:
     """Wait for something that follows soon.
+
+    Args:
+        found: looks.
+        good: whether what it found is what is waited for.
+        what: its name in a complaint.
+        seconds: how long to wait.
+
+    Returns:
+        What was found at last.
 
     Raises:
         Trouble: it does not come in time.
     """
     deadline = time.monotonic() + seconds
-    while not holds():
+    while not good(last := found()):
         if time.monotonic() > deadline:
             message = f"{what} did not come within {seconds:.0f} s: see `plaudit logs`"
             raise Trouble(message)
-        time.sleep(0.1)
+        time.sleep(0.2)
+    return last

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import signal
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -18,15 +20,15 @@ from deploy.local.importer.command import Order, carried_out
 from deploy.local.importer.problems import CannotRunError
 from deploy.local.output import say
 
-from .api import Api, wait_until
+from .api import Api, Json, eventually
 from .cases import worked_off
 from .company import Record, simulated
-from .report import printed
+from .report import report
 
 SEED = 17
 TENANT = "Simulated field service"
 _MAPS = Path(__file__).parent / "maps"
-_NUM_SAMPLED = 10
+_EXPORTS = ("customers", "activities", "responses")
 
 
 def run(folder: Folder, *, leave: bool = False) -> int:
@@ -42,39 +44,61 @@ def run(folder: Folder, *, leave: bool = False) -> int:
     Raises:
         Trouble: the stack does not come up, or refuses something.
     """
-    with _stack(folder):
+    with _stack(folder) as is_ours:
         now = clock.present(folder)
         base_url = str(read_state(folder)["base_url"])
         key = _tenant_key(folder, now)
-        directory = folder.root / "demo"
-        exports = _exported(directory, _start_of(now))
-        for name in ("customers", "activities", "responses"):
-            _import(exports / f"{name}.csv", name, base_url, key)
+        exports = _exported(folder.root / "demo", _start_of(now))
+        rows = {name: _import(exports / f"{name}.csv", name, base_url, key) for name in _EXPORTS}
         with Api(base_url, key) as api:
-            closed = worked_off(api, SEED, now)
-            if closed:
-                say(f"  {closed} cases were worked off as such a company would have done")
-            _wait_for_scores(api)
-            printed(api, clock.present(folder), Console())
-        say(f"\n  Base URL   {base_url}\n  API key    {key}   (of the tenant {TENANT!r})\n  Docs       {base_url}/docs")
-        say(f"  The exports and the maps that read them: {exports}, {_MAPS}\n")
+            if worked_on := worked_off(api, SEED, now):
+                say(f"  {worked_on} of the cases that the answers opened were worked on, as such a company does")
+            names, scores = _scored(api, rows["activities"] + rows["responses"])
+            console = Console()
+            console.print()
+            for line in report(api, clock.present(folder), names, scores):
+                console.print(line, markup=False, emoji=False, soft_wrap=True)
+        _say_what_next(folder, base_url, key, exports, stops=leave and is_ours)
         if not leave:
-            say("Ctrl-C ends the demo.")
+            say("Ctrl-C ends the demo" + (" and the stack.\n" if is_ours else "; the stack goes on.\n"))
             with suppress(KeyboardInterrupt):
                 signal.pause()
     return 0
 
 
+def _say_what_next(folder: Folder, base_url: str, key: str, exports: Path, *, stops: bool) -> None:
+    say("\nWhere to go from here:\n")
+    if stops:
+        say("  The stack stops now. The same data, at the same address, with the same key:")
+        say(f"    {_command()} up --data-dir {folder.root}")
+    say(f"    export BASE_URL={base_url}")
+    say(f"    export KEY={key}")
+    for path in ("/v1/kpis/nps?by=moment&interval=month", "/v1/cases?overdue=true", "/v1/customers/sim-1/score"):
+        say(f'    curl -H "Authorization: Bearer $KEY" "$BASE_URL{path}"')
+    say(f"  API        {base_url}/docs")
+    say(f"  Exports    {exports}")
+    say(f"  Maps       {_MAPS}\n")
+
+
+def _command() -> str:
+    """Return how to call this command from the present folder."""
+    called = Path(sys.argv[0])
+    return min(str(called), os.path.relpath(called), key=len) if called.name == "plaudit" else "plaudit"
+
+
 @contextmanager
-def _stack(folder: Folder) -> Iterator[None]:
+def _stack(folder: Folder) -> Iterator[bool]:
+    """Yield whether the stack was started for the demo, and is stopped at its end."""
     if supervisor_pid(folder) is not None:
-        yield
+        say(f"\n  the stack of {folder.root} runs already")
+        yield False
         return
     for signum in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, signal.default_int_handler)
-    up.detach(folder)
+    say(f"\n  starting PostgreSQL, NATS and five services on {folder.root}")
+    up.detach(folder, summary=False)
     try:
-        yield
+        yield True
     finally:
         operations.down(folder)
 
@@ -100,9 +124,8 @@ def _start_of(now: datetime) -> datetime:
 def _exported(directory: Path, end: datetime) -> Path:
     company = simulated(SEED, end)
     directory.mkdir(mode=0o700, exist_ok=True)
-    _write(directory / "customers.csv", company.customers)
-    _write(directory / "activities.csv", company.activities)
-    _write(directory / "responses.csv", company.responses)
+    for name in _EXPORTS:
+        _write(directory / f"{name}.csv", getattr(company, name))
     return directory
 
 
@@ -113,7 +136,7 @@ def _write(path: Path, records: Sequence[Record]) -> None:
         writer.writerows(records)
 
 
-def _import(path: Path, name: str, base_url: str, key: str) -> None:
+def _import(path: Path, name: str, base_url: str, key: str) -> int:
     rejects = path.with_suffix(".rejects.ndjson")
     order = Order(
         file=path, map_file=_MAPS / f"{name}.toml", rejects=rejects, base_url=base_url, api_key=key, history=True
@@ -130,17 +153,18 @@ def _import(path: Path, name: str, base_url: str, key: str) -> None:
         f"  {path.name:<15} {counts.rows:>6,} rows: {counts.stored:,} stored"
         + (f", {again:,} there already" if again else "")
     )
+    return counts.rows
 
 
-def _wait_for_scores(api: Api) -> None:
-    answers = list(api.get("/v1/responses", limit=_NUM_SAMPLED)["data"])
+def _scored(api: Api, num_facts: int) -> tuple[dict[str, str], list[Json]]:
+    """Return the customers' names by id and their scores, once every imported fact shows in some score's evidence."""
+    customers = list(api.all("/v1/customers"))
+    names = {str(customer["customer_id"]): str(customer["name"] or "unnamed") for customer in customers}
 
-    def are_seen() -> bool:
-        return all(_is_seen(api, str(answer["customer_id"]), str(answer["response_id"])) for answer in answers)
+    def score_of(customer_id: str) -> Json:
+        return {**api.get(f"/v1/customers/{customer_id}/score"), "customer_id": customer_id}
 
-    wait_until(are_seen, what="the scores")
+    def are_whole(scores: list[Json]) -> bool:
+        return sum(item["source"] is not None for score in scores for item in score["evidence"]) >= num_facts
 
-
-def _is_seen(api: Api, customer_id: str, response_id: str) -> bool:
-    evidence = api.get(f"/v1/customers/{customer_id}/score")["evidence"]
-    return any((item["source"] or {}).get("id") == response_id for item in evidence)
+    return names, eventually(lambda: api.each(score_of, names), are_whole, what="the scores of all that was imported")

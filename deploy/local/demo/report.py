@@ -3,116 +3,126 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-
-from rich import box
-from rich.console import Console
-from rich.padding import Padding
-from rich.table import Table
+from textwrap import shorten, wrap
 
 from .api import Api, Json
 from .cases import CLOSED
 
-_NUM_CASES = 6
+NUM_CASES = 6
 _NUM_CUSTOMERS = 3
 _NUM_REASONS = 4
+_WIDTH = 80
 _SPARKS = "▁▂▃▄▅▆▇█"
 
 
-def printed(api: Api, now: datetime, console: Console) -> None:
-    """Print the report.
+def report(api: Api, now: datetime, names: Mapping[str, str], scores: Sequence[Json]) -> Iterator[str]:
+    """Yield the report's lines, at most 80 columns wide.
 
     Args:
         api: of the tenant.
         now: the time of the stack, UTC.
-        console: where to.
+        names: of the customers, by id.
+        scores: of all customers, `customer_id` in each.
     """
-    customers = list(api.all("/v1/customers"))
-    names = {str(customer["customer_id"]): str(customer["name"] or customer["customer_id"]) for customer in customers}
-    console.rule("A simulated field-service company, one year")
-    _print_nps(api, console)
-    _print_cases(api, now, names, console)
-    _print_scores(api, names, console)
+    yield f"── A simulated field-service company, one year to {now:%d %B %Y} ".ljust(_WIDTH, "─")
+    yield from _nps(api)
+    yield from _cases(api, now, names)
+    yield from _extremes(names, scores)
 
 
-def _print_nps(api: Api, console: Console) -> None:
+def _nps(api: Api) -> Iterator[str]:
     whole = api.get("/v1/kpis/nps", interval="month")
-    console.print()
-    console.print(f"[bold]NPS {_signed(whole['value'])}[/]  {_interval(whole)}, {whole['n']:,} answers")
+    yield f"\nNPS {_signed(whole['value'])}   95 % interval {_interval(whole)}, {whole['n']:,} answers\n"
     series = [point for point in whole["series"] if point["n"]]
     if series:
+        first, last = series[0], series[-1]
         line = _sparks([float(point["value"]) for point in series])
-        console.print(f"by month   {line}  {_signed(series[0]['value'])} to {_signed(series[-1]['value'])}")
-    table = _table("moment", "answers", "NPS", "95 % interval", right=(1, 2, 3))
+        ends = (f"{str(point['from'])[:7]} {_signed(point['value'])}" for point in (first, last))
+        yield "  by month   " + f"  {line}  ".join(ends) + "\n"
+    yield f"  {'by moment':<26}{'answers':>8}{'NPS':>9}     95 % interval"
     groups = sorted(api.get("/v1/kpis/nps", by="moment")["groups"], key=lambda group: _number(group["value"]))
     for group in groups:
-        key = group["key"] or "the company as a whole"
-        table.add_row(key, f"{group['n']:,}", _signed(group["value"]), _interval(group))
-    console.print(Padding(table, (1, 0, 0, 0)))
+        key = shorten(group["key"] or "none (the company as such)", 26, placeholder="…")
+        yield f"  {key:<26}{group['n']:>8,}{_signed(group['value']):>9}     {_interval(group)}"
 
 
-def _print_cases(api: Api, now: datetime, names: dict[str, str], console: Console) -> None:
+def _cases(api: Api, now: datetime, names: Mapping[str, str]) -> Iterator[str]:
     cases = list(api.all("/v1/cases"))
     waiting = sorted((case for case in cases if case["state"] not in CLOSED), key=lambda case: str(case["opened_at"]))
-    console.print()
-    console.print(f"[bold]{len(waiting)} cases are open[/], {len(cases) - len(waiting)} closed; who waits longest:")
-    table = _table("waits", "customer", "state", "due", "score", "said", right=(0, 4))
-    for case in waiting[:_NUM_CASES]:
-        answer = api.get(f"/v1/responses/{case['triggers'][0]['id']}")
+    num_overdue = sum(any(clock["breached"] for clock in _running(case).values()) for case in waiting)
+    num_closed = len(cases) - len(waiting)
+    yield f"\nCases: {len(waiting)} open, {num_overdue} of them overdue; {num_closed} closed. Who waits longest:\n"
+    for case in waiting[:NUM_CASES]:
         waits = _span(now - datetime.fromisoformat(case["opened_at"]))
-        name = names.get(str(case["customer_id"]), str(case["customer_id"]))
-        said = str(answer["verbatim"] or "")
-        table.add_row(waits, name, str(case["state"]), _due(case, now), str(answer["score"]), said)
-    console.print(Padding(table, (1, 0, 0, 0)))
+        yield f"  {waits:>5}  {_named(names, case['customer_id'])}"
+        yield from _hanging(f"{case['state'].replace('_', ' ')}: {_due(case, now)}", 9)
+        answer = api.get(f"/v1/responses/{case['triggers'][-1]['id']}")
+        said = f', "{answer["verbatim"]}"' if answer["verbatim"] else ""
+        yield from _hanging(f"{str(answer['metric']).upper()} {answer['score']}{said}", 9)
+    if len(waiting) > NUM_CASES:
+        yield f"         and {len(waiting) - NUM_CASES} more"
 
 
-def _print_scores(api: Api, names: dict[str, str], console: Console) -> None:
-    scores = {name: api.get(f"/v1/customers/{name}/score") for name in names}
-    valued = sorted(
-        (name for name in scores if scores[name]["value"] is not None), key=lambda name: _value(scores[name])
-    )
-    for title, chosen in (
-        ("Lowest scores", valued[:_NUM_CUSTOMERS]),
-        ("Highest scores", valued[: -_NUM_CUSTOMERS - 1 : -1]),
-    ):
-        console.print()
-        console.print(f"[bold]{title}[/], and where they come from:")
-        table = _table("score", "customer", "rung", "evidence", right=(0,))
-        for name in chosen:
-            score = scores[name]
-            table.add_row(f"{_value(score):.1f}", names[name], str(score["rung"]), _reasons(score["evidence"]))
-        console.print(Padding(table, (1, 0, 0, 0)))
+def _extremes(names: Mapping[str, str], scores: Sequence[Json]) -> Iterator[str]:
+    valued = sorted((score for score in scores if score["value"] is not None), key=_value)
+    lowest, highest = valued[:_NUM_CUSTOMERS], valued[: -_NUM_CUSTOMERS - 1 : -1]
+    for title, chosen in (("Lowest", lowest), ("Highest", highest)):
+        yield f"\n{title} scores, and where they come from:\n"
+        for score in chosen:
+            rung = f" ({score['rung']})" if score["rung"] else ""
+            yield f"  {_value(score):>5.1f}  {_named(names, score['customer_id'])}{rung}"
+            yield from _hanging(reasons(score["evidence"]), 9)
 
 
-def _reasons(evidence: Iterable[Json]) -> str:
-    """Return the evidence by signal, the weightiest first; base and limit apart."""
+def _hanging(text: str, indent: int) -> Iterator[str]:
+    yield from wrap(text, _WIDTH, initial_indent=" " * indent, subsequent_indent=" " * indent)
+
+
+def _named(names: Mapping[str, str], customer_id: object) -> str:
+    return f"{names.get(str(customer_id), 'unknown')} ({customer_id})"
+
+
+def reasons(evidence: Iterable[Json]) -> str:
+    """Return the evidence summed by signal, base first, then the weightiest; the limits of 0 and 100 last.
+
+    Args:
+        evidence: a score's items.
+
+    Returns:
+        Such as `base +50.0, nps.detractor -24.2, service_visit.completed x4 +5.3`.
+    """
     sums: dict[str, float] = defaultdict(float)
     counts: dict[str, int] = defaultdict(int)
     for item in evidence:
         sums[str(item["signal"])] += float(item["contribution"])
         counts[str(item["signal"])] += 1
-    ordered = sorted(sums, key=lambda signal: -abs(sums[signal]))
-    shown = [f"{signal}{f' x{counts[signal]}' if counts[signal] > 1 else ''} {sums[signal]:+.1f}" for signal in ordered]
-    rest = sum(sums[signal] for signal in ordered[_NUM_REASONS:])
-    more = [f"others {rest:+.1f}"] if len(ordered) > _NUM_REASONS else []
-    return ", ".join(shown[:_NUM_REASONS] + more)
+    signals = sorted(sums.keys() - {"base", "clamp"}, key=lambda signal: (-abs(sums[signal]), signal))
+    rest = sum(sums[signal] for signal in signals[_NUM_REASONS:])
+    parts = [f"{name} {sums[name]:+.1f}" for name in ("base",) if name in sums]
+    for signal in signals[:_NUM_REASONS]:
+        times = f" x{counts[signal]}" if counts[signal] > 1 else ""
+        parts.append(f"{signal}{times} {sums[signal]:+.1f}")
+    parts += [f"others {rest:+.1f}"] if len(signals) > _NUM_REASONS else []
+    parts += [f"clamp {sums['clamp']:+.1f}"] if sums.get("clamp") else []
+    return ", ".join(parts)
 
 
-def _table(*columns: str, right: Sequence[int] = ()) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for index, column in enumerate(columns):
-        table.add_column(column, justify="right" if index in right else "left")
-    return table
+def _running(case: Json) -> dict[str, Json]:
+    """Return a case's clocks that nobody has met yet, by name."""
+    clocks: dict[str, Json] = case["clocks"]
+    return {name: clock for name, clock in clocks.items() if clock["met_at"] is None and clock["due_at"]}
 
 
 def _due(case: Json, now: datetime) -> str:
-    for name, clock in case["clocks"].items():
-        if clock and clock["met_at"] is None and clock["due_at"]:
-            due = datetime.fromisoformat(clock["due_at"]) - now
-            what = str(name).replace("_", " ")
-            return f"{what} in {_span(due)}" if due > timedelta(0) else f"{what} {_span(-due)} late"
-    return ""
+    """Return how a case's unmet clocks stand."""
+    parts = []
+    for name, clock in _running(case).items():
+        due = datetime.fromisoformat(clock["due_at"]) - now
+        when = f"in {_span(due)}" if due > timedelta(0) else f"{_span(-due)} late"
+        parts.append(f"{name.replace('_', ' ')} {when}")
+    return ", ".join(parts) or "no clock runs"
 
 
 def _span(span: timedelta) -> str:
