@@ -57,7 +57,8 @@ def run(folder: Folder, *, leave: bool = False) -> int:
             console = Console()
             console.print()
             for line in report(api, clock.present(folder), names, scores):
-                console.print(line, markup=False, emoji=False, soft_wrap=True)
+                style = None if line.lstrip("\n").startswith(" ") else "bold"
+                console.print(line, style=style, markup=False, emoji=False, highlight=False, soft_wrap=True)
         _say_what_next(folder, base_url, key, exports, stops=leave and is_ours)
         if not leave:
             say("Ctrl-C ends the demo" + (" and the stack.\n" if is_ours else "; the stack goes on.\n"))

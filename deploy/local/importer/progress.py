@@ -38,29 +38,39 @@ def reporting(name: str, size: int) -> Iterator[tuple[Report, Callable[[str], No
         TextColumn("{task.fields[rows]:,} rows  {task.fields[rate]:,.0f}/s  {task.fields[rejected]:,} rejected"),
         TimeRemainingColumn(),
     )
-    began = time.monotonic()
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(name, total=max(size, 1), rows=0, rate=0.0, rejected=0)
-        first: list[int] = []
+        rate_of = _rate()
 
         def report(counts: Counts, position: int) -> None:
-            first[:1] = first or [counts.rows]
-            rate = (counts.rows - first[0]) / max(time.monotonic() - began, 0.001)
+            rate = rate_of(counts.rows)
             bar.update(task, completed=position, rows=counts.rows, rate=rate, rejected=counts.rejected)
 
         yield report, lambda text: console.print(text, markup=False, highlight=False)
 
 
+def _rate() -> Callable[[int], float]:
+    """Return what tells rows a second; those of an interrupted run do not count."""
+    began = time.monotonic()
+    first: list[int] = []
+
+    def rate_of(num_rows: int) -> float:
+        first[:1] = first or [num_rows]
+        return (num_rows - first[0]) / max(time.monotonic() - began, 0.001)
+
+    return rate_of
+
+
 def _plain(name: str, size: int) -> Report:
-    began = last = time.monotonic()
+    last = time.monotonic()
+    rate_of = _rate()
 
     def report(counts: Counts, position: int) -> None:
         nonlocal last
-        now = time.monotonic()
+        now, rate = time.monotonic(), rate_of(counts.rows)
         if now - last < PLAIN_SECONDS:
             return
         last = now
-        rate = counts.rows / (now - began)
         percent = 100 * position / max(size, 1)
         line = f"{name}: {percent:.0f} %, {counts.rows:,} rows, {rate:,.0f}/s, {counts.rejected:,} rejected"
         print(line, file=sys.stderr, flush=True)

@@ -154,7 +154,7 @@ class Sender:
             message = f"{self._client.base_url} is no base URL: it begins with http:// or https://"
             raise CannotRunError(message) from None
         except httpx.TransportError as error:
-            return None, str(error) or type(error).__name__
+            return None, str(error).rstrip(".") or type(error).__name__
         return response, f"the API answered {response.status_code}"
 
     def _wait_seconds(self, response: httpx.Response | None, tries: int) -> float:
