@@ -1,4 +1,4 @@
-"""What profile learns from events: its own activities' meaning, and the blocks that other services fill."""
+"""What profile learns from events: the blocks of the 360 view that other services fill."""
 
 from datetime import UTC
 
@@ -8,29 +8,11 @@ from libs.common import clock
 from libs.common.events import Batch, Handler
 from plaudit.feedback.v1.feedback_events_pb2 import CaseChanged, ResponseRecorded
 from plaudit.feedback.v1.feedback_pb2 import CaseState
-from plaudit.profile.v1.profile_events_pb2 import ActivityRecorded
 from plaudit.scoring.v1.scoring_events_pb2 import ScoreChanged
 
 from . import domain, store
 
 _OVER = (CaseState.CASE_STATE_CLOSED, CaseState.CASE_STATE_SUPPRESSED)
-
-
-async def on_activity_recorded(conn: asyncpg.Connection, batch: Batch[ActivityRecorded]) -> None:
-    """Fold activities into the facts that the lifecycle is read from."""
-    steps = [
-        domain.Step(e.payload.customer_id, e.payload.activity_id, e.payload.type, domain.utc(e.payload.occurred_at))
-        for e in batch.events
-        if e.payload.HasField("customer_id") and domain.matters(e.payload.type)
-    ]
-    await store.add_facts(conn, batch.tenant_id, domain.facts_of(steps))
-    if not steps:
-        return
-    # The rows are held by now, so that an activity which is being taken back is either seen here, or its void waits.
-    voided = await store.list_voided(conn, [step.activity_id for step in steps])
-    if again := sorted({step.customer_id for step in steps if step.activity_id in voided}):
-        facts = domain.facts_of(await store.list_steps(conn, again))
-        await store.save_facts(conn, batch.tenant_id, {key: facts.get(key, domain.Facts()) for key in again})
 
 
 async def on_response_recorded(conn: asyncpg.Connection, batch: Batch[ResponseRecorded]) -> None:
@@ -90,7 +72,6 @@ async def on_score_changed(conn: asyncpg.Connection, batch: Batch[ScoreChanged])
 
 
 HANDLERS = (
-    Handler(ActivityRecorded, on_activity_recorded, stream=True),
     Handler(ResponseRecorded, on_response_recorded, stream=True),
     Handler(CaseChanged, on_case_changed),
     Handler(ScoreChanged, on_score_changed, stream=True),

@@ -1,6 +1,6 @@
 """Every decision of the profile service: values in, values out; no I/O, no clock, no chance."""
 
-from .activities import Facts, Step, facts_of, matters, problem_with_activity
+from .activities import LIFECYCLE_TYPES, Facts, Step, facts_of, problem_with_activity
 from .customers import (
     OWN_FIELDS,
     Change,
@@ -19,6 +19,7 @@ from .paging import position_of, size_of, time_of, token_of
 from .views import category_of, stage_of
 
 __all__ = [
+    "LIFECYCLE_TYPES",
     "OWN_FIELDS",
     "Change",
     "Facts",
@@ -28,7 +29,6 @@ __all__ = [
     "category_of",
     "facts_of",
     "json_bytes",
-    "matters",
     "outcome_of",
     "position_of",
     "prefix_end",

@@ -28,6 +28,9 @@ CANCELLED: Final = "subscription.cancelled"
 SEEN: Final = BUYING | {"subscription.renewed", "usage.reported"}
 """What shows that a customer is still there."""
 
+LIFECYCLE_TYPES: Final = sorted(SEEN | SUBSCRIBING)
+"""What tells anything about the stage of life."""
+
 TYPES: Final = (
     BUYING
     | SUBSCRIBING
@@ -154,16 +157,11 @@ class Facts:
     """Whether that step was a cancellation."""
 
 
-def matters(activity_type: str) -> bool:
-    """Say whether activities of a type tell anything about the lifecycle."""
-    return activity_type in SEEN or activity_type in SUBSCRIBING
-
-
 def facts_of(steps: Iterable[Step]) -> dict[str, Facts]:
     """Fold steps, in any order and repeated or not, into facts per customer."""
     grouped: dict[str, list[Step]] = {}
     for step in steps:
-        if matters(step.type):
+        if step.type in LIFECYCLE_TYPES:
             grouped.setdefault(step.customer_id, []).append(step)
     return {customer_id: _folded(own) for customer_id, own in sorted(grouped.items())}
 

@@ -4,13 +4,6 @@ set lock_timeout = '4s';
 create table views (
     tenant_id uuid not null,
     customer_id text collate "C" not null,
-    -- The lifecycle, folded from the customer's own activities.
-    first_at timestamptz,
-    last_at timestamptz,
-    bought_at timestamptz,
-    subscription_at timestamptz,
-    subscription_id text collate "C",
-    is_cancelled boolean,
     -- The latest answer, and the latest scored NPS answer: by time, then id.
     response_id text collate "C",
     response_metric text,

@@ -133,7 +133,7 @@ def _recorded(activity: Activity, received_at: datetime, *, history: bool) -> Ac
 
 
 async def _void(conn: asyncpg.Connection, call: Call, before: ActivityRecord, reason: str) -> ActivityRecord | None:
-    """Take one activity back: for the lifecycle too, with audit row and event. None where that was done before."""
+    """Take one activity back, with audit row and event. None where that was done before."""
     now = clock.now()
     activity = before.activity
     if not await store.insert_void(conn, call.tenant_id, activity.activity_id, reason, now):
@@ -145,15 +145,6 @@ async def _void(conn: asyncpg.Connection, call: Call, before: ActivityRecord, re
     event = ActivityVoided(activity_id=activity.activity_id, voided_at=after.voided_at)
     if activity.HasField("customer_id"):
         event.customer_id = activity.customer_id
-        if domain.matters(activity.type):
-            await _forget(conn, call, activity.customer_id)
     await audit.record(conn, call, "VoidActivity", ("activity", activity.activity_id), before, after)
     await emit(conn, call.tenant_id, [event])
     return after
-
-
-async def _forget(conn: asyncpg.Connection, call: Call, customer_id: str) -> None:
-    """Work a customer's lifecycle facts out anew; held first, so that no fold of the same activity slips in between."""
-    await store.lock_views(conn, call.tenant_id, [customer_id])
-    facts = domain.facts_of(await store.list_steps(conn, [customer_id]))
-    await store.save_facts(conn, call.tenant_id, {customer_id: facts.get(customer_id, domain.Facts())})

@@ -6,24 +6,19 @@ from .activities import (
     insert_void,
     list_activities,
     list_steps,
-    list_voided,
     values_of,
 )
 from .customers import archive_customer, get_customers, insert_stubs, save_customers
 from .views import (
-    add_facts,
     get_view,
     list_views,
-    lock_views,
     save_answers,
     save_cases,
-    save_facts,
     save_scores,
 )
 
 __all__ = [
     "ACTIVITIES",
-    "add_facts",
     "archive_customer",
     "get_activity",
     "get_customers",
@@ -33,12 +28,9 @@ __all__ = [
     "list_activities",
     "list_steps",
     "list_views",
-    "list_voided",
-    "lock_views",
     "save_answers",
     "save_cases",
     "save_customers",
-    "save_facts",
     "save_scores",
     "values_of",
 ]

@@ -10,6 +10,7 @@ import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from libs.common import db
 from libs.common.ingest import Stream
 from plaudit.profile.v1.profile_events_pb2 import ActivityRecorded
 from plaudit.profile.v1.profile_pb2 import Activity, ActivityRecord
@@ -47,11 +48,12 @@ ACTIVITIES = Stream(
 
 _VOID = """insert into voids (tenant_id, activity_id, reason, voided_at) values ($1, $2, $3, $4)
 on conflict do nothing returning activity_id"""
-_VOIDED = "select activity_id from voids where activity_id = any($1::text[])"
-
-_STEPS = """select a.customer_id, a.activity_id, a.type, a.occurred_at from activities a
-where a.customer_id = any($1::text[])
-    and not exists (select from voids v where v.tenant_id = a.tenant_id and v.activity_id = a.activity_id)"""
+_STEPS = """select a.customer_id, a.type, min(a.occurred_at) as first_at, max(a.occurred_at) as last_at,
+    (array_agg(a.activity_id order by a.occurred_at desc, a.activity_id desc))[1] as latest_id
+from activities a
+where a.customer_id = any($1::text[]) and a.type = any($2::text[])
+    and not exists (select from voids v where v.tenant_id = a.tenant_id and v.activity_id = a.activity_id)
+group by a.customer_id, a.type"""
 
 
 def values_of(activity: Activity) -> tuple[Any, ...]:
@@ -120,16 +122,11 @@ async def insert_void(
     return await conn.fetchval(_VOID, tenant_id, activity_id, reason, now) is not None
 
 
-async def list_voided(conn: asyncpg.Connection, activity_ids: list[str]) -> set[str]:
-    """Return those of some activities that were taken back."""
-    rows = await conn.fetch(_VOIDED, activity_ids)
-    return {row["activity_id"] for row in rows}
-
-
-async def list_steps(conn: asyncpg.Connection, customer_ids: list[str]) -> list[domain.Step]:
-    """Return what counts of some customers' activities for the lifecycle."""
-    rows = await conn.fetch(_STEPS, customer_ids)
-    return [domain.Step(*row) for row in rows]
+async def list_steps(conn: AsyncConnection, customer_ids: list[str]) -> list[domain.Step]:
+    """Return what counts of some customers' activities for the lifecycle: the first and the latest of each type."""
+    rows = await (await db.raw(conn)).fetch(_STEPS, customer_ids, domain.LIFECYCLE_TYPES)
+    first = [domain.Step(row["customer_id"], "", row["type"], row["first_at"]) for row in rows]
+    return first + [domain.Step(row["customer_id"], row["latest_id"], row["type"], row["last_at"]) for row in rows]
 
 
 def _select() -> sa.Select[Any]:

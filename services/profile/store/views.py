@@ -2,9 +2,7 @@
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
 from datetime import datetime
-from operator import attrgetter
 from typing import Any
 
 import asyncpg
@@ -16,38 +14,10 @@ from plaudit.profile.v1.profile_pb2 import CustomerView
 from plaudit.profile.v1.profile_service_pb2 import ListCustomersRequest
 
 from .. import domain, tables
+from .activities import list_steps
 from .customers import customer_of
 
 _METRICS = {Metric.METRIC_NPS: "nps", Metric.METRIC_CSAT: "csat", Metric.METRIC_CES: "ces"}
-
-_LOCK = """with made as (
-    insert into views (tenant_id, customer_id) select $1, i from unnest($2::text[]) as u(i)
-    on conflict do nothing)
-select from views where customer_id = any($2::text[]) order by customer_id for update"""
-
-_FOLD = """insert into views as v (tenant_id, customer_id, first_at, last_at, bought_at, subscription_at,
-    subscription_id, is_cancelled)
-select $1, i.* from unnest($2::text[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[],
-    $7::text[], $8::boolean[]) as i
-on conflict (tenant_id, customer_id) do update set
-    first_at = least(v.first_at, excluded.first_at),
-    last_at = greatest(v.last_at, excluded.last_at),
-    bought_at = greatest(v.bought_at, excluded.bought_at),
-    (subscription_at, subscription_id, is_cancelled) = (
-        select s.at, s.id, s.is_cancelled
-        from (values (v.subscription_at, v.subscription_id, v.is_cancelled),
-                     (excluded.subscription_at, excluded.subscription_id, excluded.is_cancelled))
-            as s(at, id, is_cancelled)
-        order by s.at desc nulls last, s.id desc limit 1)"""
-
-_REPLACE = """insert into views as v (tenant_id, customer_id, first_at, last_at, bought_at, subscription_at,
-    subscription_id, is_cancelled)
-select $1, i.* from unnest($2::text[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[],
-    $7::text[], $8::boolean[]) as i
-on conflict (tenant_id, customer_id) do update set
-    first_at = excluded.first_at, last_at = excluded.last_at, bought_at = excluded.bought_at,
-    subscription_at = excluded.subscription_at, subscription_id = excluded.subscription_id,
-    is_cancelled = excluded.is_cancelled"""
 
 _ANSWER = """insert into views as v (tenant_id, customer_id, response_id, response_metric, response_score, response_at,
     feedback_as_of)
@@ -97,31 +67,6 @@ on conflict (tenant_id, case_id) do update set
     version = excluded.version
 where c.version < excluded.version"""
 
-_values_of = attrgetter(*(field.name for field in fields(domain.Facts)))
-
-
-async def lock_views(conn: asyncpg.Connection, tenant_id: uuid.UUID, customer_ids: Sequence[str]) -> None:
-    """Hold the views of some customers, made where they are not there, until the transaction ends."""
-    await conn.execute(_LOCK, tenant_id, sorted(set(customer_ids)))
-
-
-async def add_facts(conn: asyncpg.Connection, tenant_id: uuid.UUID, facts: Mapping[str, domain.Facts]) -> None:
-    """Fold facts into what is known; the same facts again change nothing."""
-    await _write_facts(conn, _FOLD, tenant_id, facts)
-
-
-async def save_facts(conn: asyncpg.Connection, tenant_id: uuid.UUID, facts: Mapping[str, domain.Facts]) -> None:
-    """Put facts in the place of what was known."""
-    await _write_facts(conn, _REPLACE, tenant_id, facts)
-
-
-async def _write_facts(
-    conn: asyncpg.Connection, sql: str, tenant_id: uuid.UUID, facts: Mapping[str, domain.Facts]
-) -> None:
-    rows = [(customer_id, *_values_of(facts[customer_id])) for customer_id in sorted(facts)]
-    if rows:
-        await conn.execute(sql, tenant_id, *_columns(rows))
-
 
 async def save_answers(
     conn: asyncpg.Connection,
@@ -158,7 +103,10 @@ def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
 async def get_view(conn: AsyncConnection, customer_id: str, now: datetime) -> CustomerView | None:
     """Return the 360 view of one customer, archived or not, or None."""
     row = (await conn.execute(_ONE, {"id": customer_id})).mappings().one_or_none()
-    return _to_proto(row, now) if row else None
+    if row is None:
+        return None
+    facts = domain.facts_of(await list_steps(conn, [customer_id]))
+    return _to_proto(row, facts.get(customer_id, domain.Facts()), now)
 
 
 async def list_views(
@@ -189,7 +137,9 @@ async def list_views(
         query = query.order_by(c.customer_id)
         if after is not None:
             query = query.where(c.customer_id > after[1])
-    return [_to_proto(row, now) for row in (await conn.execute(query.limit(limit))).mappings()]
+    rows = (await conn.execute(query.limit(limit))).mappings().all()
+    facts = domain.facts_of(await list_steps(conn, [row["customer_id"] for row in rows]))
+    return [_to_proto(row, facts.get(row["customer_id"], domain.Facts()), now) for row in rows]
 
 
 def _filtered(query: sa.Select[Any], request: ListCustomersRequest) -> sa.Select[Any]:
@@ -241,16 +191,8 @@ def _select() -> sa.Select[Any]:
 _ONE = _select().where(tables.customers.c.customer_id == sa.bindparam("id"))
 
 
-def _to_proto(row: Mapping[str, Any], now: datetime) -> CustomerView:
+def _to_proto(row: Mapping[str, Any], facts: domain.Facts, now: datetime) -> CustomerView:
     view = CustomerView(customer=customer_of(row))
-    facts = domain.Facts(
-        row["first_at"],
-        row["last_at"],
-        row["bought_at"],
-        row["subscription_at"],
-        row["subscription_id"],
-        row["is_cancelled"],
-    )
     view.lifecycle.stage = domain.stage_of(row["acquired_at"], facts, now)
     view.lifecycle.as_of.FromDatetime(now)
     if row["score_version"] is not None:

@@ -105,17 +105,16 @@ async def test_a_read_uses_indexes(world, filled, name):
 
 
 @pytest.mark.parametrize(
-    ("statement", "argument"),
+    ("statement", "arguments"),
     [
-        (customer_rows._GET, ["c-17", "c-18"]),
-        (customer_rows._LOCK, ["c-17", "c-18"]),
-        (activity_rows._STEPS, ["c-17"]),
-        (activity_rows._VOIDED, ["a-17"]),
+        (customer_rows._GET, [["c-17", "c-18"]]),
+        (customer_rows._LOCK, [["c-17", "c-18"]]),
+        (activity_rows._STEPS, [["c-17"], ["purchase.completed"]]),
     ],
 )
-async def test_a_set_is_read_by_its_keys(world, filled, statement, argument):
+async def test_a_set_is_read_by_its_keys(world, filled, statement, arguments):
     conn = await world.connect("profile", filled)
-    plan = json.loads(await conn.fetchval(f"explain (format json) {statement}", argument))
+    plan = json.loads(await conn.fetchval(f"explain (format json) {statement}", *arguments))
     await conn.close()
 
     assert scans_of(plan[0]["Plan"]) == []

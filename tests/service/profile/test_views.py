@@ -16,7 +16,6 @@ from plaudit.feedback.v1.feedback_pb2 import (
     METRIC_CSAT,
     METRIC_NPS,
 )
-from plaudit.profile.v1.profile_events_pb2 import ActivityRecorded
 from plaudit.profile.v1.profile_pb2 import (
     LIFECYCLE_STAGE_ACTIVE,
     LIFECYCLE_STAGE_CHURNED,
@@ -187,35 +186,18 @@ async def test_an_acquired_customer_is_no_lead(save):
     assert saved.view.lifecycle.stage == LIFECYCLE_STAGE_ACTIVE
 
 
-async def test_a_voided_purchase_counts_no_more(record, once, call, count, eventually):
+async def test_a_voided_purchase_counts_no_more(record, once, call):
     await record(activity("a-1", customer_id="c-1"), activity("a-2", "usage.reported", customer_id="c-1"))
     await once(lambda v: v.lifecycle.stage == LIFECYCLE_STAGE_NEW)
     await call("VoidActivity", activity_id="a-1", reason="entered twice")
     found = await once(lambda v: v.lifecycle.stage == LIFECYCLE_STAGE_LEAD)
 
     assert found.customer.customer_id == "c-1"
-    assert await count("select count(*) from views where first_at is null and last_at is not null") == 1
-
-
-async def test_a_purchase_told_after_its_void_does_not_count(record, call, tell, view, eventually, count):
-    await record(activity("a-1", customer_id="c-1"), activity("a-2", "subscription.renewed", customer_id="c-1"))
-    await call("VoidActivity", activity_id="a-1", reason="entered twice")
-    await tell(
-        ActivityRecorded(activity_id="a-1", customer_id="c-1", type="purchase.completed", occurred_at=clock.now()),
-        ActivityRecorded(activity_id="a-2", customer_id="c-1", type="subscription.renewed", occurred_at=clock.now()),
-    )
-
-    async def told_twice():
-        return await count("select count(*) from inbox") >= 2
-
-    await eventually(told_twice)
-    assert await count("select count(*) from views where bought_at is null and subscription_id = 'a-2'") == 1
 
 
 def history(seed):
-    """Answers, cases, scores and activities of a few customers."""
+    """Answers, cases and scores of a few customers."""
     chance = random.Random(seed)
-    kinds = ["purchase.completed", "usage.reported", "subscription.started", "subscription.cancelled"]
     payloads = []
     for n in range(60):
         who = f"c-{n % 3}"
@@ -227,7 +209,6 @@ def history(seed):
             ),
             # Of others: where scoring runs as well, it tells of the scores that follow from the rest.
             score(chance.choice([None, n]), n // 3 + 1, f"s-{n % 3}"),
-            ActivityRecorded(activity_id=f"a-{n}", customer_id=who, type=chance.choice(kinds), occurred_at=at),
         ]
     return payloads
 
@@ -241,7 +222,7 @@ async def test_any_order_split_and_repetition_ends_in_the_same_state(publish, wo
         chance.shuffle(payloads)
         payloads += chance.sample(payloads, 40 * (seed > 0))
         messages, size = [], chance.choice([1, 5, 240])
-        for kind in (ResponseRecorded, CaseChanged, ScoreChanged, ActivityRecorded):
+        for kind in (ResponseRecorded, CaseChanged, ScoreChanged):
             own = [payload for payload in payloads if isinstance(payload, kind)]
             messages += [message(tenant, own[start : start + size]) for start in range(0, len(own), size)]
         chance.shuffle(messages)
@@ -255,8 +236,7 @@ async def test_any_order_split_and_repetition_ends_in_the_same_state(publish, wo
 
         await eventually(all_handled, 20)
         views = await conn.fetch(
-            """select customer_id, first_at, last_at, bought_at, subscription_at, subscription_id, is_cancelled,
-                      response_id, response_metric, response_score, response_at, nps_id, nps_score, nps_at,
+            """select customer_id, response_id, response_metric, response_score, response_at, nps_id, nps_score, nps_at,
                       case when customer_id like 's-%' then (score_version, score_value, score_as_of) end
                from views order by 1"""
         )
