@@ -57,10 +57,17 @@ class Order:
 
 @dataclass(frozen=True)
 class Result:
-    """How an import ended: the counts, and the rejects file if there is one."""
+    """How an import ended.
+
+    Attributes:
+        counts: what became of the rows.
+        rejects_file: where the refused ones are told; None if there is none.
+        example: in a check the first item as it would be sent, if there is one.
+    """
 
     counts: Counts
     rejects_file: Path | None
+    example: bytes | None = None
 
     def as_json(self) -> dict[str, object]:
         """Return the summary that `--json` prints."""
@@ -137,7 +144,8 @@ def carried_out(order: Order) -> Result:
     with opened(order.file, wanted.file) as file:
         _check_columns(wanted, file.header)
         if order.check:
-            return _loaded(order, wanted, file, _Nowhere(), "check")
+            nowhere = _Nowhere()
+            return dataclasses.replace(_loaded(order, wanted, file, nowhere, "check"), example=nowhere.first)
         connection = connection_of(order.base_url, order.api_key, order.data_dir)
         where = f"{connection.base_url} {hashlib.sha256(connection.api_key.encode()).hexdigest()}"
         with Sender(connection.base_url, connection.api_key, wanted.target, history=order.history) as sender:
@@ -145,12 +153,13 @@ def carried_out(order: Order) -> Result:
 
 
 class _Nowhere:
-    """Stands for the API in a check: every item would be sent, none is."""
+    """Stands for the API in a check: every item would be sent, none is, and the first is kept to be shown."""
 
     on_retry: Callable[[str], None]
+    first: bytes | None = None
 
     def send(self, items: Sequence[bytes]) -> Answer:
-        del items
+        self.first = self.first or items[0]
         return Answer(0, 0, 0, ())
 
 
@@ -208,4 +217,7 @@ def _summary(order: Order, result: Result) -> str:
     lines += [f"  {name:<11}{values[name]:>12,}" for name in named if values[name] or name == "rejected"]
     if result.rejects_file and counts.rejected:
         lines.append(f"  why, row by row: {result.rejects_file}")
+    if result.example:
+        example = json.dumps(json.loads(result.example), ensure_ascii=False, indent=2)
+        lines.append(f"\nThe first item as it would be sent:\n{example}")
     return "\n".join(lines)

@@ -59,3 +59,10 @@ def test_a_file_that_is_not_there_is_one_sentence(plaudit_import):
 def test_an_empty_file_is_one_sentence(plaudit_import):
     code, _, err = plaudit_import("", "--check")
     assert (code, "is empty" in err) == (1, True)
+
+
+def test_a_check_shows_the_first_item_as_it_would_be_sent(plaudit_import):
+    _, out, _ = plaudit_import("date,score,text\n13/05/2018,9,a\n14/05/2018,8,b\n", "--check")
+    summary, _, example = out.partition("The first item as it would be sent:\n")
+    assert "2 rows read, nothing sent" in summary
+    assert json.loads(example)["occurred_at"] == "2018-05-13T00:00:00Z"

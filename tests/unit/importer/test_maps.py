@@ -7,6 +7,7 @@ import pytest
 
 from deploy.local.importer import command, maps
 from deploy.local.importer.problems import CannotRunError, MapError
+from deploy.local.importer.targets import TARGETS
 from tests.unit.importer.exports import RESPONSES, read_map
 
 DOCUMENTED = Path(maps.__file__).parents[3] / "docs/imports"
@@ -94,3 +95,15 @@ def test_every_documented_map_is_right(path):
 def test_a_column_that_the_file_has_not_is_named_before_any_row(header, says):
     with pytest.raises(MapError, match=re.escape(says)):
         command._check_columns(read_map(RESPONSES), header)
+
+
+def test_the_maps_on_the_page_can_be_read():
+    page = (DOCUMENTED / "README.md").read_text()
+    blocks = re.findall(r"^ *```toml\n(.*?)^ *```", page, re.DOTALL | re.MULTILINE)
+    assert [read_map(block).target.name for block in blocks] == ["activities", "activities"]
+
+
+@pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
+def test_the_page_names_every_field(target):
+    (row,) = (line for line in (DOCUMENTED / "README.md").read_text().splitlines() if f"| `{target.name}` |" in line)
+    assert target.fields <= set(re.findall(r"`(\w+)`", row))
