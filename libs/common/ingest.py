@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -38,6 +38,8 @@ class Stream:
     """The full name of the event that tells of it."""
     also: str = ""
     """Further CTEs, each beginning with a comma, over `fresh` (the items that are new) and `t` (one row)."""
+    also_needs: str = ""
+    """The column without which `also` has nothing to do: those that are null in all of a batch are left out of it."""
 
 
 @dataclass(slots=True)
@@ -53,7 +55,8 @@ class Item:
     history: bool
     values: tuple[Any, ...]
     """In the order of the stream's columns."""
-    event: Message
+    event: Any
+    """The payload message; it has `occurred_at`."""
     traceparent: str = ""
     row: Any = None
     """Whatever the service wants to find again after the write."""
@@ -67,6 +70,7 @@ def fingerprint(key: bytes, item: Message) -> bytes:
     return blake2b(item.SerializeToString(deterministic=True), digest_size=16, key=key).digest()
 
 
+@lru_cache(maxsize=256)
 def stored(received_at: datetime) -> ItemResult:
     """Answer one item as new."""
     return ItemResult(status=ITEM_STATUS_STORED, received_at=clock.stamp(received_at))
@@ -89,36 +93,31 @@ _REUSED = rejected("ID_REUSED", "", "this id was used before with other content;
 
 
 @cache
-def _statement(stream: Stream) -> str:
-    kinds = {
-        f"{stream.kind}_id": "text",
-        "occurred_at": "timestamptz",
-        "received_at": "timestamptz",
-        "history": "boolean",
-        **stream.columns,
-    }
-    fixed = ["text", "bytea", "bytea", "bytea"]
+def _statement(stream: Stream, used: tuple[str, ...]) -> str:
+    """Return the statement for a batch in which only these of the stream's columns hold anything."""
+    key = f"{stream.kind}_id"
+    kinds = {key: "text", "occurred_at": "timestamptz", "received_at": "timestamptz", "history": "boolean"}
+    kinds |= {name: stream.columns[name] for name in used}
     # $1 tenant, $2 kind, $3 recorded_at, $4 message id, $5 header, $6.. arrays; jsonb comes as text.
-    arrays = [*fixed[1:], *("text" if kind == "jsonb" else kind for kind in kinds.values())]
+    arrays = ["bytea", "bytea", "bytea", *("text" if kind == "jsonb" else kind for kind in kinds.values())]
     unnest = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(arrays, start=6))
-    names = ["fingerprint", "request_token", "frame", *kinds]
-    own = ", ".join(kinds)
+    names = ", ".join(["fingerprint", "request_token", "frame", *kinds])
     values = ", ".join(f"fresh.{name}::jsonb" if kind == "jsonb" else f"fresh.{name}" for name, kind in kinds.items())
     return f"""with t as materialized (select set_config('app.tenant', $1, true) as tenant),
-input as (select * from unnest({unnest}) as i({", ".join(names)})),
+input as (select * from unnest({unnest}) as i({names})),
 taken as (
     insert into seen (tenant_id, kind, id, fingerprint, request_token, received_at)
-    select t.tenant::uuid, $2, input.{stream.kind}_id, input.fingerprint, input.request_token, input.received_at
+    select t.tenant::uuid, $2, input.{key}, input.fingerprint, input.request_token, input.received_at
     from t, input on conflict do nothing returning id),
-fresh as (select input.* from input join taken on taken.id = input.{stream.kind}_id),
+fresh as (select input.* from input join taken on taken.id = input.{key}),
 fact as (
-    insert into {stream.table} (tenant_id, recorded_at, {own})
+    insert into {stream.table} (tenant_id, recorded_at, {", ".join(kinds)})
     select t.tenant::uuid, $3, {values} from t, fresh),
 told as (
     insert into outbox (tenant_id, message_id, subject, payload, created_at)
     select t.tenant::uuid, $4, '{stream.subject}', $5::bytea || agg.frames, $3
     from t, (select string_agg(fresh.frame, ''::bytea) as frames from fresh) agg where agg.frames is not null)
-{stream.also}
+{stream.also if stream.also_needs in ("", *used) else ""}
 select id from taken"""
 
 
@@ -187,7 +186,7 @@ async def _write(
     then: Callable[[asyncpg.Connection, list[Item]], Awaitable[None]] | None,
 ) -> set[str]:
     """Run the statement, alone where nothing else is to be done in its transaction; return the ids that were new."""
-    sql, arguments = _statement(stream), _arguments(tenant_id, stream, batch)
+    sql, arguments = _prepared(tenant_id, stream, batch)
     if then is None:
         async with db.hot.acquire(timeout=ACQUIRE_SECONDS) as conn:
             faults.hit("svc.before_commit")
@@ -200,15 +199,18 @@ async def _write(
     return new
 
 
-def _arguments(tenant_id: uuid.UUID, stream: Stream, batch: list[Item]) -> list[Any]:
+def _prepared(tenant_id: uuid.UUID, stream: Stream, batch: list[Item]) -> tuple[str, list[Any]]:
     now = clock.now()
+    recorded_at = clock.stamp(now)
     message_id, head = events.header(tenant_id)
-    hex_id = message_id.replace("-", "")
+    prefix = f"evt_{message_id.replace('-', '')}_"
     frames = [
-        events.frame(item.event, f"evt_{hex_id}_{number:03d}", item.occurred_at, now, item.traceparent)
+        events.frame(item.event, f"{prefix}{number:03d}", item.event.occurred_at, recorded_at, item.traceparent)
         for number, item in enumerate(batch)
     ]
-    return [
+    columns = zip(stream.columns, zip(*(item.values for item in batch), strict=True), strict=True)
+    said = {name: list(values) for name, values in columns if any(value is not None for value in values)}
+    arguments = [
         str(tenant_id),
         stream.kind,
         now,
@@ -221,8 +223,9 @@ def _arguments(tenant_id: uuid.UUID, stream: Stream, batch: list[Item]) -> list[
         [item.occurred_at for item in batch],
         [item.received_at for item in batch],
         [item.history for item in batch],
-        *map(list, zip(*(item.values for item in batch), strict=True)),
+        *said.values(),
     ]
+    return _statement(stream, tuple(said)), arguments
 
 
 async def claim(conn: asyncpg.Connection, tenant_id: uuid.UUID, kind: str, ids: Sequence[str]) -> set[str]:

@@ -21,16 +21,17 @@ import uvloop
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from plaudit.common.v1.audit_service_pb2_grpc import add_AuditServiceServicer_to_server
 from plaudit.event.v1.event_batch_pb2 import ReplayRequested
 
-from . import clock, db, errors, events, faults, telemetry, tenancy, timers
+from . import audit, clock, db, errors, events, faults, telemetry, tenancy, timers
 from .db import Database
 from .events import Batch, Broker, Handler
 from .events.relay import replay
 from .settings import ServiceSettings
 
 S = TypeVar("S", bound=ServiceSettings)
-_HEALTH = "/grpc.health.v1.Health/"
+_HEALTH, _AUDIT = "/grpc.health.v1.Health/", "plaudit.common.v1.AuditService"
 _log = logging.getLogger(__name__)
 
 OPTIONS = (
@@ -218,14 +219,15 @@ async def _rpc(service: Service, settings: ServiceSettings, up: Running) -> Asyn
     server = grpc.aio.server(interceptors=[interceptor], options=OPTIONS)
     if service.register:
         service.register(server)
+    add_AuditServiceServicer_to_server(audit.AuditServicer(up.deps.db), server)
     state = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(state, server)
     if settings.environment == "dev":
-        reflection.enable_server_reflection([*service.rpc_services, reflection.SERVICE_NAME], server)
+        reflection.enable_server_reflection([*service.rpc_services, _AUDIT, reflection.SERVICE_NAME], server)
     port = server.add_insecure_port(settings.grpc_address)
     up.address = f"{settings.grpc_address.rpartition(':')[0]}:{port}"
     await server.start()
-    names = ("", *service.rpc_services)
+    names = ("", _AUDIT, *service.rpc_services)
     for name in names:
         await state.set(name, health_pb2.HealthCheckResponse.SERVING)
     try:

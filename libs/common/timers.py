@@ -1,9 +1,12 @@
 """Work that waits for a time, and long work in a child process."""
 
 import asyncio
+import ctypes
 import json
 import logging
+import os
 import random
+import signal
 import sys
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -14,9 +17,12 @@ from typing import Any
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from plaudit.common.v1.job_pb2 import Job
+
 from . import clock, db, faults, tenancy
 from .db import Database
-from .errors import is_transient
+from .errors import NotFound, is_transient
+from .settings import ServiceSettings
 
 CLAIM = 500
 """Rows of one kind and tenant handled in one transaction."""
@@ -25,7 +31,7 @@ POLL_SECONDS = 0.25
 _log = logging.getLogger(__name__)
 
 _SCHEDULE = """insert into timers (tenant_id, kind, id, due_at)
-select $1, $2, i, d from unnest($3::text[], $4::timestamptz[]) as t(i, d) order by i
+select $1, $2, i, min(d) from unnest($3::text[], $4::timestamptz[]) as t(i, d) group by i order by i
 on conflict (tenant_id, kind, id) do update set due_at = least(timers.due_at, excluded.due_at), attempts = 0"""
 _FIND = "select tenant_id, kind, count(*) as n from timers where due_at <= $1 group by tenant_id, kind limit 200"
 _CLAIM = """delete from timers where (tenant_id, kind, id) in (
@@ -57,10 +63,7 @@ async def schedule(
     """Make ids due at a time, in the transaction of `conn`; one that waits already keeps the earlier time."""
     times = [due_at] * len(ids) if isinstance(due_at, datetime) else list(due_at)
     if ids:
-        earliest: dict[str, datetime] = {}
-        for key, at in zip(ids, times, strict=True):
-            earliest[key] = min(at, earliest.get(key, at))
-        await (await db.raw(conn)).execute(_SCHEDULE, tenant_id, kind, list(earliest), list(earliest.values()))
+        await (await db.raw(conn)).execute(_SCHEDULE, tenant_id, kind, ids, times)
 
 
 async def run(database: Database, timers: Sequence[Timer]) -> None:
@@ -108,97 +111,102 @@ async def _handle(database: Database, timer: Timer, tenant_id: uuid.UUID) -> boo
 # --- jobs ---------------------------------------------------------------------------------------------------------
 
 JOB_KIND = "job"
+JOBS_AT_ONCE = 2
+"""Children of one process; the jobs beyond them wait."""
 _JOB_LEASE = timedelta(minutes=2)
-_JOB = "select kind, arguments, state from jobs where tenant_id = $1 and job_id = $2"
-_PROGRESS = "update jobs set progress = $3, updated_at = $4 where tenant_id = $1 and job_id = $2 and state = 'running'"
-_KEEP = "update timers set due_at = $4 where tenant_id = $1 and kind = $2 and id = $3"
-_END = """update jobs set state = $3, result = $4::jsonb, problem = $5::jsonb, updated_at = $6,
-progress = case when $3 = 'done' then 1 else progress end where tenant_id = $1 and job_id = $2"""
+_PARENT = "PARENT"
+_LIVE = "where tenant_id = $1 and job_id = $2 and state in ('queued', 'running')"
+_QUEUE = """insert into jobs (tenant_id, job_id, kind, arguments, state, created_at, updated_at)
+values ($1, $2, $3, $4::jsonb, 'queued', $5, $5)"""
+_TAKE = f"select kind, coalesce(result, arguments) as so_far from jobs {_LIVE} for update"
+_KEEP = f"""with leased as (update timers set due_at = $7 where tenant_id = $1 and kind = 'job' and id = $2)
+update jobs set state = $3, progress = $4, result = $5::jsonb, updated_at = $6 {_LIVE}"""
+_FAIL = f"update jobs set state = 'failed', problem = to_jsonb($3::text), updated_at = $4 {_LIVE}"
+_FIND_JOB = """select job_id, 'JOB_STATE_' || upper(state) as state, progress,
+convert_to(case state when 'done' then result::text end, 'UTF8') as result, problem #>> '{}' as problem
+from jobs where tenant_id = $1 and job_id = $2"""
 _children: set[asyncio.Task[int]] = set()
+
+Step = Callable[[asyncpg.Connection, uuid.UUID, dict[str, Any]], Awaitable[tuple[float, dict[str, Any]]]]
+"""Does the next part of a job: takes what the step before it returned (the first one: the arguments), and returns how
+much is done, 0 to 1, and what the next one needs. At 1 the job is done and that is its result: ids and numbers only."""
 
 
 async def start_job(
     conn: asyncpg.Connection | AsyncConnection, tenant_id: uuid.UUID, kind: str, arguments: dict[str, Any]
 ) -> str:
     """Queue long work in the transaction of `conn`; return its job id. The service's `jobs.py` knows the kind."""
-    job_id = clock.new_id("job")
-    now = clock.now()
-    await (await db.raw(conn)).execute(
-        """insert into jobs (tenant_id, job_id, kind, arguments, state, created_at, updated_at)
-           values ($1, $2, $3, $4::jsonb, 'queued', $5, $5)""",
-        tenant_id,
-        job_id,
-        kind,
-        json.dumps(arguments),
-        now,
-    )
+    job_id, now = clock.new_id("job"), clock.now()
+    await (await db.raw(conn)).execute(_QUEUE, tenant_id, job_id, kind, json.dumps(arguments), now)
     await schedule(conn, tenant_id, JOB_KIND, [job_id], now)
     return job_id
+
+
+async def find_job(conn: asyncpg.Connection, tenant_id: uuid.UUID, job_id: str) -> Job:
+    """Return a job of this service. NOT_FOUND / JOB_NOT_FOUND."""
+    row = await conn.fetchrow(_FIND_JOB, tenant_id, job_id)
+    if row is None:
+        raise NotFound("JOB_NOT_FOUND", "there is no such job")
+    return Job(**row)
 
 
 def job_timer(service: str) -> Timer:
     """Return the timer that runs queued jobs of a service, each as `python -m services.<service>.jobs TENANT JOB`.
 
-    The child works at low priority; a job whose child died is started again when its lease ends.
+    The child dies with this process; a job whose child died is started again when its lease ends.
     """
 
     async def on_due(conn: asyncpg.Connection, tenant_id: uuid.UUID, ids: Sequence[str], now: datetime) -> None:
-        rows = await conn.fetch(
-            """update jobs set state = 'running', updated_at = $3 where tenant_id = $1 and job_id = any($2)
-               and state in ('queued', 'running') returning job_id""",
-            tenant_id,
-            list(ids),
-            now,
-        )
-        for row in rows:
-            command = [sys.executable, "-m", f"services.{service}.jobs", str(tenant_id), row["job_id"]]
-            child = await asyncio.create_subprocess_exec("nice", "-n", "10", *command)
-            _children.add(waiting := asyncio.create_task(child.wait()))
-            waiting.add_done_callback(_children.discard)
-        await schedule(conn, tenant_id, JOB_KIND, [row["job_id"] for row in rows], now + _JOB_LEASE)
+        for job_id in ids:
+            if not await conn.fetchval(f"select true from jobs {_LIVE}", tenant_id, job_id):
+                continue
+            room = len(_children) < JOBS_AT_ONCE
+            if room:
+                command = (sys.executable, "-m", f"services.{service}.jobs", str(tenant_id), job_id)
+                child = await asyncio.create_subprocess_exec(*command, env={**os.environ, _PARENT: str(os.getpid())})
+                _children.add(minding := asyncio.create_task(child.wait()))
+                minding.add_done_callback(_children.discard)
+            await schedule(conn, tenant_id, JOB_KIND, [job_id], now + (_JOB_LEASE if room else timedelta(seconds=1)))
 
     return Timer(JOB_KIND, on_due)
 
 
-@dataclass(frozen=True)
-class Job:
-    """One run of a job in its child process."""
+def run_job(settings: ServiceSettings, kinds: Mapping[str, Step]) -> None:
+    """Be the child: do one job at low priority, to its end or that of the service that started this process."""
+    os.nice(10)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    clock.use_file(settings.clock_file)
+    tenant_id, job_id = uuid.UUID(sys.argv[1]), sys.argv[2]
 
-    db: Database
-    tenant_id: uuid.UUID
-    job_id: str
-    kind: str
-    arguments: dict[str, Any]
+    async def main() -> None:
+        database = await db.connect(settings, "job")
+        while os.environ.get(_PARENT) in (None, str(os.getppid())) and await step(database, tenant_id, job_id, kinds):
+            pass
+        await database.close()
 
-    async def report(self, progress: float) -> None:
-        """Say how much is done, 0 to 1, and keep the lease."""
-        async with tenancy.hot(self.db, self.tenant_id) as conn:
-            await conn.execute(_PROGRESS, self.tenant_id, self.job_id, progress, clock.now())
-            await conn.execute(_KEEP, self.tenant_id, JOB_KIND, self.job_id, clock.now() + _JOB_LEASE)
+    asyncio.run(main())
 
 
-async def run_job(
-    database: Database,
-    tenant_id: uuid.UUID,
-    job_id: str,
-    kinds: Mapping[str, Callable[[Job], Awaitable[dict[str, Any]]]],
-) -> None:
-    """Do a job and store its result, or the class of what went wrong; a job that is done already stays as it is."""
-    async with tenancy.hot(database, tenant_id) as conn:
-        row = await conn.fetchrow(_JOB, tenant_id, job_id)
-    if row is None or row["state"] != "running":
-        return
-    state, result, problem = "done", None, None
+async def step(database: Database, tenant_id: uuid.UUID, job_id: str, kinds: Mapping[str, Step]) -> bool:
+    """Do the next part of a job and keep its progress in one transaction; say whether there may be more.
+
+    Two children of one job take turns, each going on from what was committed last.
+    """
     try:
-        job = Job(database, tenant_id, job_id, row["kind"], json.loads(row["arguments"]))
-        result = json.dumps(await kinds[row["kind"]](job))
+        async with tenancy.hot(database, tenant_id) as conn:
+            if (row := await conn.fetchrow(_TAKE, tenant_id, job_id)) is None:
+                return False
+            progress, so_far = await kinds[row["kind"]](conn, tenant_id, json.loads(row["so_far"]))
+            state, now = "done" if progress >= 1 else "running", clock.now()
+            done = (state, progress, json.dumps(so_far), now, now + _JOB_LEASE)
+            await conn.execute(_KEEP, tenant_id, job_id, *done)
     except Exception as error:
         if is_transient(error):
-            raise
-        _log.exception("job failed", extra={"job_id": job_id, "kind": row["kind"]})
-        state, problem = "failed", json.dumps({"code": "JOB_FAILED", "detail": type(error).__name__})
-    async with tenancy.hot(database, tenant_id) as conn:
-        await conn.execute(_END, tenant_id, job_id, state, result, problem, clock.now())
-        await conn.execute(
-            "delete from timers where tenant_id = $1 and kind = $2 and id = $3", tenant_id, JOB_KIND, job_id
-        )
+            await asyncio.sleep(random.uniform(0.2, 2))  # noqa: S311
+            return True
+        _log.exception("job failed", extra={"job_id": job_id})
+        async with tenancy.hot(database, tenant_id) as conn:
+            await conn.execute(_FAIL, tenant_id, job_id, "JOB_FAILED", clock.now())
+        return False
+    return progress < 1

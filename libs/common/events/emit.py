@@ -7,6 +7,7 @@ from datetime import datetime
 
 import asyncpg
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common import clock, db
@@ -56,7 +57,7 @@ def header(tenant_id: uuid.UUID) -> tuple[str, bytes]:
 
 
 def frame(
-    payload: Message, event_id: str, occurred_at: datetime, recorded_at: datetime, traceparent: str = ""
+    payload: Message, event_id: str, occurred_at: Timestamp, recorded_at: Timestamp, traceparent: str = ""
 ) -> bytes:
     """Return one event as it stands inside a message: header and frames, put end to end, are an EventBatch.
 
@@ -64,8 +65,8 @@ def frame(
     """
     event = Event(
         event_id=event_id,
-        occurred_at=clock.stamp(occurred_at),
-        recorded_at=clock.stamp(recorded_at),
+        occurred_at=occurred_at,
+        recorded_at=recorded_at,
         traceparent=traceparent,
         payload=payload.SerializeToString(),
     ).SerializeToString()
@@ -97,9 +98,10 @@ async def emit(
     now = clock.now()
     if occurred_at is None or isinstance(occurred_at, datetime):
         occurred_at = [occurred_at or now] * len(payloads)
+    recorded_at = clock.stamp(now)
     by_subject: dict[str, list[bytes]] = {}
     for payload, at in zip(payloads, occurred_at, strict=True):
-        framed = frame(payload, clock.new_id("evt"), at, now, traceparent)
+        framed = frame(payload, clock.new_id("evt"), clock.stamp(at), recorded_at, traceparent)
         by_subject.setdefault(payload.DESCRIPTOR.full_name, []).append(framed)
     ids, subjects, bodies = [], [], []
     for subject, frames in by_subject.items():

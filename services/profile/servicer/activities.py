@@ -1,6 +1,8 @@
 """ActivityService over gRPC: the hot path of activities, their reading, and taking them back."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 import asyncpg
 
@@ -13,7 +15,7 @@ from plaudit.common.v1.ingest_pb2 import ItemResult
 from plaudit.profile.v1 import profile_service_pb2 as pb
 from plaudit.profile.v1 import profile_service_pb2_grpc as rpc
 from plaudit.profile.v1.profile_events_pb2 import ActivityRecorded, ActivityVoided
-from plaudit.profile.v1.profile_pb2 import Activity, ActivityRecord
+from plaudit.profile.v1.profile_pb2 import ActivityRecord
 
 from .. import domain, store
 from .pages import MOST_ITEMS, position_after, problem_with_filters, refuse
@@ -105,6 +107,7 @@ class ActivityServicer(rpc.ActivityServiceServicer):
         activity, context = item.activity, item.context
         occurred_at = domain.utc(activity.occurred_at)
         received_at = occurred_at if context.history else now
+        said = domain.said_in(activity)
         return ingest.Item(
             index=index,
             id=activity.activity_id,
@@ -113,15 +116,14 @@ class ActivityServicer(rpc.ActivityServiceServicer):
             occurred_at=occurred_at,
             received_at=received_at,
             history=context.history,
-            values=store.values_of(activity),
-            event=_recorded(activity, received_at, history=context.history),
+            values=store.values_of(said),
+            event=_recorded(said, received_at, history=context.history),
             traceparent=context.traceparent,
         )
 
 
-def _recorded(activity: Activity, received_at: datetime, *, history: bool) -> ActivityRecorded:
+def _recorded(said: Mapping[str, Any], received_at: datetime, *, history: bool) -> ActivityRecorded:
     """Return the event of an activity: properties, incentive and link stay here."""
-    said = domain.said_in(activity)
     act = said.get("act")
     return ActivityRecorded(
         received_at=clock.stamp(received_at),

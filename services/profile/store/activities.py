@@ -38,6 +38,7 @@ ACTIVITIES = Stream(
         "properties": "jsonb",
     },
     subject=ActivityRecorded.DESCRIPTOR.full_name,
+    also_needs="customer_id",
     # A fact about an unseen customer makes a stub of it, in the same statement.
     also=""", stubs as (
     insert into customers (tenant_id, customer_id, created_at, updated_at)
@@ -56,13 +57,12 @@ where a.customer_id = any($1::text[]) and a.type = any($2::text[])
 group by a.customer_id, a.type"""
 
 
-def values_of(activity: Activity) -> tuple[Any, ...]:
-    """Return an activity's own columns, in the order of the stream's."""
-    said = domain.said_in(activity)
+def values_of(said: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return an activity's own columns, in the order of the stream's, from what it says."""
     amount, act = said.get("amount"), said.get("act")
     return (
         *map(said.get, _WORDS),
-        activity.type,
+        said["type"],
         said.get("value"),
         amount.amount_minor if amount else None,
         amount.currency if amount else None,

@@ -12,12 +12,13 @@ import asyncpg
 import pytest
 from nats.js.api import AckPolicy, ConsumerConfig
 
-from libs.common import events, ingest, tenancy
+from libs.common import clock, events, ingest, tenancy
 from libs.common.events import Batch, Handler
 from libs.common.events import broker as brokers
 from plaudit.event.v1.event_batch_pb2 import EventBatch
 from plaudit.feedback.v1.feedback_events_pb2 import MentionRecorded
 
+AT = clock.stamp(datetime(2026, 3, 1, 12, tzinfo=UTC))
 SUBJECT = MentionRecorded.DESCRIPTOR.full_name
 
 
@@ -160,7 +161,7 @@ async def test_message_delivered_again_is_handled_once(
     deps: Any, consuming: Any, tenant: uuid.UUID, eventually: Any
 ) -> None:
     message_id, head = events.header(tenant)
-    body = head + events.frame(mentions("twice")[0], "e1", datetime.now(UTC), datetime.now(UTC))
+    body = head + events.frame(mentions("twice")[0], "e1", AT, AT)
     async with consuming(Folded()) as durable:
         js = await deps.broker.jetstream()
         for attempt in range(3):
@@ -176,9 +177,8 @@ async def test_message_delivered_again_is_handled_once(
 
 def test_header_and_frames_end_to_end_are_one_message() -> None:
     tenant = uuid.uuid4()
-    at = datetime(2026, 3, 1, 12, tzinfo=UTC)
     message_id, head = events.header(tenant)
-    frames = [events.frame(item, f"e{n}", at, at) for n, item in enumerate(mentions("a" * 200, "b"))]
+    frames = [events.frame(item, f"e{n}", AT, AT) for n, item in enumerate(mentions("a" * 200, "b"))]
     batch = EventBatch.FromString(head + b"".join(frames))
     assert (batch.message_id, batch.tenant_id) == (message_id, str(tenant))
     assert [event.event_id for event in batch.events] == ["e0", "e1"]

@@ -226,7 +226,8 @@ async def services_by_reflection(channel: grpc.aio.Channel) -> set[str]:
 )
 async def test_reflection_lists_every_service_in_dev(channel: Any, service: str, names: set[str]) -> None:
     found = await services_by_reflection(await channel(service))
-    assert {name for name in found if name.startswith("plaudit.")} == {f"plaudit.{service}.v1.{name}" for name in names}
+    wanted = {"plaudit.common.v1.AuditService", *(f"plaudit.{service}.v1.{name}" for name in names)}
+    assert {name for name in found if name.startswith("plaudit.")} == wanted
 
 
 async def test_reflection_is_off_in_production(settings: Any, start: Any) -> None:
@@ -242,7 +243,7 @@ async def test_reflection_is_off_in_production(settings: Any, start: Any) -> Non
 async def test_a_second_process_cannot_take_the_port(world: Any, settings: Any) -> None:
     taken = (await world.service("referral")).address
     with pytest.raises(RuntimeError, match="Failed to bind"):
-        async with running(referral.build, settings(grpc_address=taken)):
+        async with running(referral.build, settings(grpc_address=taken, nats_url="nats://127.0.0.1:1")):
             pass
 
 
