@@ -171,6 +171,15 @@ async def api(client: Callable[..., Awaitable[httpx.AsyncClient]]) -> httpx.Asyn
     return await client()
 
 
+@pytest.fixture
+def children(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the jobs of the scoring service find in this process's environment what `plaudit up` puts there."""
+    stack = world.stack
+    env = service_environment("scoring", folder=stack.folder, secrets=stack.secrets, addresses=stack.addresses)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+
+
 Eventually = Callable[..., Awaitable[Any]]
 
 

@@ -72,5 +72,5 @@ class AuditServicer(rpc.AuditServiceServicer):
         after = clock.instant(request.after.at) if request.HasField("after") else _END
         asked = (start, end, after, request.after.audit_id, request.actor, request.subject_kind, request.subject_id)
         async with tenancy.hot(self._db, tenant_id) as conn:
-            rows = await conn.fetch(_LIST, tenant_id, *asked, request.page_size or 50)
+            rows = await conn.fetch(_LIST, tenant_id, *asked, min(max(request.page_size, 0) or 50, 201))
         return pb.ListAuditResponse(entries=[pb.AuditEntry(**{**row, "at": clock.stamp(row["at"])}) for row in rows])

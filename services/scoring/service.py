@@ -3,6 +3,7 @@
 import grpc
 
 from libs.common.server import Deps, Service
+from libs.common.timers import job_timer
 from plaudit.scoring.v1 import scoring_service_pb2 as pb
 from plaudit.scoring.v1 import scoring_service_pb2_grpc as rpc
 
@@ -27,5 +28,5 @@ def build(settings: Settings, deps: Deps) -> Service:  # noqa: ARG001
         handlers=HANDLERS,
         # Partners watch the score move: less work saved, less waiting.
         bunch_seconds=0.01,
-        timers=TIMERS,
+        timers=(*TIMERS, job_timer("scoring")),
     )

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from libs.common import clock, tenancy
+from libs.common import audit, clock, idempotency, tenancy, timers
 from libs.common.db import Database
 from libs.common.errors import InvalidArgument, NotFound
 from libs.common.tenancy import Context
@@ -41,6 +41,22 @@ class ScoreServicer(rpc.ScoreServiceServicer):
         points = [_to_point(score, at) for at, score in domain.points_of(rows, page)]
         token = base64.urlsafe_b64encode(page[-1].isoformat().encode()).decode() if len(ends) > size else ""
         return pb.ListScorePointsResponse(points=points, next_page_token=token)
+
+    async def ReplayScores(self, request: pb.ReplayScoresRequest, context: Context) -> pb.ReplayScoresResponse:
+        call = tenancy.call_of(context)
+        async with tenancy.hot(self._db, call) as conn:
+
+            async def start() -> pb.ReplayScoresResponse:
+                job_id = await timers.start_job(conn, call.tenant_id, domain.REPLAY, {})
+                await audit.record(conn, call, "ReplayScores", ("job", job_id))
+                return pb.ReplayScoresResponse(job_id=job_id)
+
+            return await idempotency.once(conn, context, call, request, pb.ReplayScoresResponse, start)
+
+    async def GetJob(self, request: pb.GetJobRequest, context: Context) -> pb.GetJobResponse:
+        tenant_id = tenancy.call_of(context).tenant_id
+        async with tenancy.hot(self._db, tenant_id) as conn:
+            return pb.GetJobResponse(job=await timers.find_job(conn, tenant_id, request.job_id))
 
     async def _rows(self, context: Context, customer_id: str, as_of: datetime) -> list[domain.Row]:
         tenant_id = tenancy.call_of(context).tenant_id

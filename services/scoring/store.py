@@ -162,16 +162,44 @@ async def save_customers(conn: asyncpg.Connection, tenant_id: uuid.UUID, changes
     )
 
 
+_EVERYBODY = """select customer_id from signals where tenant_id = $1 and customer_id > $2
+union select customer_id from customers where tenant_id = $1 and customer_id > $2
+union select customer_id from scores where tenant_id = $1 and customer_id > $2"""
+_SOME = """(select distinct customer_id from signals where tenant_id = $1 and customer_id > $2 order by 1 limit $3)
+union (select customer_id from customers where tenant_id = $1 and customer_id > $2 order by 1 limit $3)
+union (select customer_id from scores where tenant_id = $1 and customer_id > $2 order by 1 limit $3)
+order by 1 limit $3"""
+
+
+async def count_customers(conn: asyncpg.Connection, tenant_id: uuid.UUID) -> int:
+    """Count whom scoring has ever heard of."""
+    return int(await conn.fetchval(f"select count(*) from ({_EVERYBODY}) as t", tenant_id, ""))  # noqa: S608
+
+
+async def list_customers(conn: asyncpg.Connection, tenant_id: uuid.UUID, after: str, limit: int) -> list[str]:
+    """Return the ids of whom scoring has ever heard of, in order, from behind one on."""
+    return [row["customer_id"] for row in await conn.fetch(_SOME, tenant_id, after, limit)]
+
+
 class Told(NamedTuple):
     """What the others know of a score.
 
     Attributes:
         value: micro-points, or None.
         version: grows by one with every telling; 0 if nothing was told yet.
+        dimensions: micro-points, in the order of `domain.DIMENSIONS`.
+        model_version: of the model that it was computed by.
     """
 
     value: int | None
     version: int
+    dimensions: tuple[int, ...] = (0,) * len(domain.DIMENSIONS)
+    model_version: str = domain.MODEL_VERSION
+
+    def is_exactly(self, score: domain.Score) -> bool:
+        """Say whether a score is what was told, to the micro-point; without a value nothing is what no value is."""
+        dimensions = tuple(score.dimensions.get(dimension, 0) for dimension in domain.DIMENSIONS)
+        return (self.value, self.dimensions, self.model_version) == (score.value, dimensions, domain.MODEL_VERSION)
 
 
 NOTHING = Told(None, 0)
@@ -185,14 +213,18 @@ async def lock_scores(conn: asyncpg.Connection, tenant_id: uuid.UUID) -> None:
     await conn.execute("select pg_advisory_xact_lock(hashtextextended('scores ' || $1::text, 0))", str(tenant_id))
 
 
+_LIST_TOLD = """select customer_id, value_micros, version, model_version,
+    satisfaction_micros, loyalty_micros, advocacy_micros, influence_micros
+from scores where tenant_id = $1 and customer_id = any($2)"""
+
+
 async def list_told(conn: asyncpg.Connection, tenant_id: uuid.UUID, customer_ids: Sequence[str]) -> dict[str, Told]:
     """Return what was told of many customers; those of whom nothing was are left out."""
-    rows = await conn.fetch(
-        "select customer_id, value_micros, version from scores where tenant_id = $1 and customer_id = any($2)",
-        tenant_id,
-        customer_ids,
-    )
-    return {customer_id: Told(value, version) for customer_id, value, version in rows}
+    rows = await conn.fetch(_LIST_TOLD, tenant_id, customer_ids)
+    return {
+        customer_id: Told(value, version, tuple(dimensions), model_version)
+        for customer_id, value, version, model_version, *dimensions in rows
+    }
 
 
 _SAVE_SCORES = """insert into scores (

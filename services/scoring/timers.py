@@ -32,9 +32,10 @@ async def _look(conn: asyncpg.Connection, tenant_id: uuid.UUID, customer_ids: Se
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     for customer_id in customer_ids:
         score = domain.totals_of(sums.get(customer_id, ()), now)
-        value, version = told.get(customer_id, store.NOTHING)
+        before = told.get(customer_id, store.NOTHING)
+        value = before.value
         if domain.has_moved(value, score.value):
-            moved[customer_id] = (score, version + 1)
+            moved[customer_id] = (score, before.version + 1)
             value = score.value
         if days := domain.days_until_moved(score.dimensions, value):
             later[customer_id] = midnight + timedelta(days=days)

@@ -48,6 +48,7 @@ FOREIGN = {
     "GET /v1/activities": listed("/v1/activities?customer_id={customer}"),
     "GET /v1/activities/{activity_id}": Ask("/v1/activities/{activity}", 404),
     "POST /v1/activities/{activity_id}/void": Ask("/v1/activities/{activity}/void", 404, {"reason": "wrong"}),
+    "GET /v1/audit": listed("/v1/audit?subject_id={customer}"),
     "DELETE /v1/api_keys/{key_id}": Ask("/v1/api_keys/{key}", 404),
     "POST /v1/api_keys/{key_id}/rotate": Ask("/v1/api_keys/{key}/rotate", 404, {}),
     "GET /v1/cases": listed("/v1/cases?customer_id={customer}&trigger_id={response}"),
@@ -64,6 +65,7 @@ FOREIGN = {
     "GET /v1/customers/{customer_id}/score/history": Ask("/v1/customers/{customer}/score/history", 404),
     "GET /v1/customers/{customer_id}/timeline": Ask("/v1/customers/{customer}/timeline", 404),
     "GET /v1/events": listed("/v1/events"),
+    "GET /v1/jobs/{job_id}": Ask("/v1/jobs/{job}", 404),
     "GET /v1/kpis/{metric}": Ask("/v1/kpis/nps?by=moment", 200, data=0),
     "GET /v1/mention_counts": Ask("/v1/mention_counts?by=site", 200, data=0),
     "GET /v1/mentions": listed("/v1/mentions?customer_id={customer}"),
@@ -93,6 +95,7 @@ FREE = {
     "POST /v1/mentions/batch": Ask("/v1/mentions/batch", 200, {"items": [MENTION | AT]}, "stored"),
     "POST /v1/customers/batch": Ask("/v1/customers/batch", 200, {"items": [{"customer_id": "{customer}"}]}, "created"),
     "POST /v1/api_keys": Ask("/v1/api_keys", 201, {"name": "mine", "scopes": ["profile:read"]}),
+    "POST /v1/scoring/replay": Ask("/v1/scoring/replay", 202),
 }
 """Operations under which the neighbour's ids are free for everybody else to take."""
 
@@ -100,8 +103,8 @@ OWN = {"GET /v1/api_keys", "GET /healthz", "GET /readyz"}
 """Operations that take no id of anybody's."""
 
 PAGED = (
-    "/v1/activities", "/v1/api_keys", "/v1/cases", "/v1/customers", "/v1/events", "/v1/mentions", "/v1/responses",
-    "/v1/suppressions", "/v1/surveys",
+    "/v1/activities", "/v1/api_keys", "/v1/audit", "/v1/cases", "/v1/customers", "/v1/events", "/v1/mentions",
+    "/v1/responses", "/v1/suppressions", "/v1/surveys",
 )  # fmt: skip
 
 
@@ -145,7 +148,8 @@ class Neighbour:
         key = await self.send("POST", "/v1/api_keys", {"name": CANARY, "scopes": ["profile:read"]})
         cases = await self.send("GET", f"/v1/cases?customer_id={customer}")
         self.ids = {name: f"{CANARY}-{name[0]}1" for name in ("customer", "activity", "response", "mention", "survey")}
-        self.ids |= {"key": key["key_id"], "case": cases["data"][0]["case_id"]}
+        job = await self.send("POST", "/v1/scoring/replay")
+        self.ids |= {"key": key["key_id"], "case": cases["data"][0]["case_id"], "job": job["job_id"]}
 
 
 _DIGEST = "count(*) || ' ' || md5(coalesce(string_agg(t::text, '' order by t::text), ''))"
@@ -224,8 +228,8 @@ async def ask(client: httpx.AsyncClient, operation: str, asked: Ask, ids: dict[s
 
 
 def held(body: Any) -> Any:
-    """Return what an answer holds: the items of a list, the number of a figure, nothing of a problem."""
-    return body.get("data", body.get("n", body.get("total", {}).get("n")))
+    """Return what an answer holds: the items of a list, the number of a figure, a job's id, nothing of a problem."""
+    return body.get("data", body.get("n", body.get("job_id", body.get("total", {}).get("n"))))
 
 
 async def test_every_route_has_its_case(stranger: httpx.AsyncClient) -> None:

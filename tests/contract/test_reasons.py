@@ -15,7 +15,7 @@ ITEM_REFUSALS = {"rejected", "refuse", "refused", "Fault"}
 """Calls that refuse a field or an item: 422, unless the one map of statuses says otherwise."""
 INTERNAL = {"TENANT_MISSING", "DEADLINE_MISSING", "CREDENTIAL_INVALID"}
 """What only an internal caller over gRPC can meet."""
-NO_REASONS = {"JOB_FAILED", "OPENS_CASE", "TOO_OLD", "ANONYMOUS"}
+NO_REASONS = {"OPENS_CASE", "TOO_OLD", "ANONYMOUS"}
 """Words of the domain that look like reasons and refuse nothing."""
 OF_THE_ENVIRONMENT = re.compile(r"OTEL_.*|.*_(FILE|URL|BYTES|REPLICAS)")
 TWO_FACED = {"JSON_INVALID": {400, 422}}

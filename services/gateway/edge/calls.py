@@ -48,13 +48,15 @@ class Peers:
         }
         self._authorization = ("authorization", f"Bearer {credential}")
         self._stubs: dict[Any, Any] = {}
+        self.names = tuple(addresses)
         self.seconds = seconds
 
-    def stub(self, kind: type[StubType]) -> StubType:
-        """Return the stub of one gRPC service, on the channel of the service whose package it is in."""
-        found = self._stubs.get(kind)
+    def stub(self, kind: type[StubType], name: str = "") -> StubType:
+        """Return the stub of one gRPC service, on the channel of `name`, or of the service whose package it is in."""
+        found = self._stubs.get((kind, name))
         if found is None:
-            found = self._stubs[kind] = cast("Any", kind)(self._channels[kind.__module__.split(".")[1]])
+            channel = self._channels[name or kind.__module__.split(".")[1]]
+            found = self._stubs[kind, name] = cast("Any", kind)(channel)
         return cast("StubType", found)
 
     def metadata(self, tenant_id: object, request_id: str, actor: str = "", idempotency_key: str = "") -> Metadata:

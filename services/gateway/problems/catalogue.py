@@ -111,7 +111,9 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     "PROGRAM_NOT_FOUND": ("There is no such program.", "Check the key."),
     "PROGRAM_INVALID": ("The program's definition is not right.", _MEND),
     "EVENT_TYPE_UNKNOWN": ("There is no such event type.", "Take types of the API's document."),
+    "JOB_NOT_FOUND": ("There is no such job in this tenant.", "Take the id of the answer that started it."),
     # Us.
+    "JOB_FAILED": ("A job met a fault on our side and will not go on.", "Tell us the job's id."),
     "INTERNAL": ("Something went wrong on our side.", "Tell us the request id."),
     "NOT_READY": ("A part of the system does not answer; `parts` says which.", "Wait."),
     "SERVICE_UNAVAILABLE": ("A part of the system is away.", _SEND_AGAIN),

@@ -2,6 +2,7 @@
 
 from .ledger import (
     ACTIVITY,
+    REPLAY,
     RESPONSE,
     Row,
     Sum,
@@ -48,6 +49,7 @@ __all__ = [
     "LOYALTY",
     "MODEL_VERSION",
     "POINT",
+    "REPLAY",
     "RESPONSE",
     "SATISFACTION",
     "UNKNOWN",

@@ -24,6 +24,8 @@ from .score import (
 
 RESPONSE, ACTIVITY = "response", "activity"
 """Kinds of sources."""
+REPLAY = "replay"
+"""The job that computes every score anew."""
 _MARK, _MARKED_AT_ONCE = "/", 16
 
 

@@ -19,7 +19,9 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class ScoreChanged(_message.Message):
-    """A customer's score moved by one point or more since the last such event, or got its first value."""
+    """A customer's score moved by one point or more since the last such event, or got its first value; or a replay found it
+    other than told by whatever little.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

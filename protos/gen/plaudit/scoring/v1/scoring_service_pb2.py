@@ -23,26 +23,35 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from plaudit.common.v1 import job_pb2 as plaudit_dot_common_dot_v1_dot_job__pb2
 from plaudit.scoring.v1 import scoring_pb2 as plaudit_dot_scoring_dot_v1_dot_scoring__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(plaudit/scoring/v1/scoring_service.proto\x12\x12plaudit.scoring.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a plaudit/scoring/v1/scoring.proto\"`\n\x0fGetScoreRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12.\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x88\x01\x01\x42\x08\n\x06_as_of\"<\n\x10GetScoreResponse\x12(\n\x05score\x18\x01 \x01(\x0b\x32\x19.plaudit.scoring.v1.Score\"\xf0\x01\n\x16ListScorePointsRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12-\n\x04\x66rom\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x88\x01\x01\x12+\n\x02to\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x01\x88\x01\x01\x12.\n\x08interval\x18\x04 \x01(\x0e\x32\x1c.plaudit.scoring.v1.Interval\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\tB\x07\n\x05_fromB\x05\n\x03_to\"b\n\x17ListScorePointsResponse\x12.\n\x06points\x18\x01 \x03(\x0b\x32\x1e.plaudit.scoring.v1.ScorePoint\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*]\n\x08Interval\x12\x18\n\x14INTERVAL_UNSPECIFIED\x10\x00\x12\x10\n\x0cINTERVAL_DAY\x10\x01\x12\x11\n\rINTERVAL_WEEK\x10\x02\x12\x12\n\x0eINTERVAL_MONTH\x10\x03\x32\xd1\x01\n\x0cScoreService\x12U\n\x08GetScore\x12#.plaudit.scoring.v1.GetScoreRequest\x1a$.plaudit.scoring.v1.GetScoreResponse\x12j\n\x0fListScorePoints\x12*.plaudit.scoring.v1.ListScorePointsRequest\x1a+.plaudit.scoring.v1.ListScorePointsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(plaudit/scoring/v1/scoring_service.proto\x12\x12plaudit.scoring.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bplaudit/common/v1/job.proto\x1a plaudit/scoring/v1/scoring.proto\"`\n\x0fGetScoreRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12.\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x88\x01\x01\x42\x08\n\x06_as_of\"<\n\x10GetScoreResponse\x12(\n\x05score\x18\x01 \x01(\x0b\x32\x19.plaudit.scoring.v1.Score\"\xf0\x01\n\x16ListScorePointsRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12-\n\x04\x66rom\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x88\x01\x01\x12+\n\x02to\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x01\x88\x01\x01\x12.\n\x08interval\x18\x04 \x01(\x0e\x32\x1c.plaudit.scoring.v1.Interval\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\tB\x07\n\x05_fromB\x05\n\x03_to\"b\n\x17ListScorePointsResponse\x12.\n\x06points\x18\x01 \x03(\x0b\x32\x1e.plaudit.scoring.v1.ScorePoint\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x15\n\x13ReplayScoresRequest\"&\n\x14ReplayScoresResponse\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"\x1f\n\rGetJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"5\n\x0eGetJobResponse\x12#\n\x03job\x18\x01 \x01(\x0b\x32\x16.plaudit.common.v1.Job*]\n\x08Interval\x12\x18\n\x14INTERVAL_UNSPECIFIED\x10\x00\x12\x10\n\x0cINTERVAL_DAY\x10\x01\x12\x11\n\rINTERVAL_WEEK\x10\x02\x12\x12\n\x0eINTERVAL_MONTH\x10\x03\x32\x85\x03\n\x0cScoreService\x12U\n\x08GetScore\x12#.plaudit.scoring.v1.GetScoreRequest\x1a$.plaudit.scoring.v1.GetScoreResponse\x12j\n\x0fListScorePoints\x12*.plaudit.scoring.v1.ListScorePointsRequest\x1a+.plaudit.scoring.v1.ListScorePointsResponse\x12\x61\n\x0cReplayScores\x12\'.plaudit.scoring.v1.ReplayScoresRequest\x1a(.plaudit.scoring.v1.ReplayScoresResponse\x12O\n\x06GetJob\x12!.plaudit.scoring.v1.GetJobRequest\x1a\".plaudit.scoring.v1.GetJobResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'plaudit.scoring.v1.scoring_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_INTERVAL']._serialized_start=634
-  _globals['_INTERVAL']._serialized_end=727
-  _globals['_GETSCOREREQUEST']._serialized_start=131
-  _globals['_GETSCOREREQUEST']._serialized_end=227
-  _globals['_GETSCORERESPONSE']._serialized_start=229
-  _globals['_GETSCORERESPONSE']._serialized_end=289
-  _globals['_LISTSCOREPOINTSREQUEST']._serialized_start=292
-  _globals['_LISTSCOREPOINTSREQUEST']._serialized_end=532
-  _globals['_LISTSCOREPOINTSRESPONSE']._serialized_start=534
-  _globals['_LISTSCOREPOINTSRESPONSE']._serialized_end=632
-  _globals['_SCORESERVICE']._serialized_start=730
-  _globals['_SCORESERVICE']._serialized_end=939
+  _globals['_INTERVAL']._serialized_start=814
+  _globals['_INTERVAL']._serialized_end=907
+  _globals['_GETSCOREREQUEST']._serialized_start=160
+  _globals['_GETSCOREREQUEST']._serialized_end=256
+  _globals['_GETSCORERESPONSE']._serialized_start=258
+  _globals['_GETSCORERESPONSE']._serialized_end=318
+  _globals['_LISTSCOREPOINTSREQUEST']._serialized_start=321
+  _globals['_LISTSCOREPOINTSREQUEST']._serialized_end=561
+  _globals['_LISTSCOREPOINTSRESPONSE']._serialized_start=563
+  _globals['_LISTSCOREPOINTSRESPONSE']._serialized_end=661
+  _globals['_REPLAYSCORESREQUEST']._serialized_start=663
+  _globals['_REPLAYSCORESREQUEST']._serialized_end=684
+  _globals['_REPLAYSCORESRESPONSE']._serialized_start=686
+  _globals['_REPLAYSCORESRESPONSE']._serialized_end=724
+  _globals['_GETJOBREQUEST']._serialized_start=726
+  _globals['_GETJOBREQUEST']._serialized_end=757
+  _globals['_GETJOBRESPONSE']._serialized_start=759
+  _globals['_GETJOBRESPONSE']._serialized_end=812
+  _globals['_SCORESERVICE']._serialized_start=910
+  _globals['_SCORESERVICE']._serialized_end=1299
 # @@protoc_insertion_point(module_scope)

@@ -45,6 +45,16 @@ class ScoreServiceStub:
                 request_serializer=plaudit_dot_scoring_dot_v1_dot_scoring__service__pb2.ListScorePointsRequest.SerializeToString,
                 response_deserializer=plaudit_dot_scoring_dot_v1_dot_scoring__service__pb2.ListScorePointsResponse.FromString,
                 _registered_method=True)
+        self.ReplayScores = channel.unary_unary(
+                '/plaudit.scoring.v1.ScoreService/ReplayScores',
+                request_serializer=plaudit_dot_scoring_dot_v1_dot_scoring__service__pb2.ReplayScoresRequest.SerializeToString,
+                response_deserializer=plaudit_dot_scoring_dot_v1_dot_scoring__service__pb2.ReplayScoresResponse.FromString,
+                _registered_method=True)
+        self.GetJob = channel.unary_unary(
+                '/plaudit.scoring.v1.ScoreService/GetJob',
+                request_serializer=plaudit_dot_scoring_dot_v1_dot_scoring__service__pb2.GetJobRequest.SerializeToString,
+                response_deserializer=plaudit_dot_scoring_dot_v1_dot_scoring__service__pb2.GetJobResponse.FromString,
+                _registered_method=True)
 
 
 class ScoreServiceServicer:
@@ -67,6 +77,21 @@ class ScoreServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReplayScores(self, request, context):
+        """Starts a job that computes every customer's score from the ledger and tells of each that differs at all from what
+        was told last. Its result: `customers` looked at, and how many `changed`. Honours `x-idempotency-key`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetJob(self, request, context):
+        """Reads a job of this service. NOT_FOUND / JOB_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ScoreServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -79,6 +104,16 @@ def add_ScoreServiceServicer_to_server(servicer, server):
                     servicer.ListScorePoints,
                     request_deserializer=plaudit_dot_scoring_dot_v1_dot_scoring__service__pb2.ListScorePointsRequest.FromString,
                     response_serializer=plaudit_dot_scoring_dot_v1_dot_scoring__service__pb2.ListScorePointsResponse.SerializeToString,
+            ),
+            'ReplayScores': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplayScores,
+                    request_deserializer=plaudit_dot_scoring_dot_v1_dot_scoring__service__pb2.ReplayScoresRequest.FromString,
+                    response_serializer=plaudit_dot_scoring_dot_v1_dot_scoring__service__pb2.ReplayScoresResponse.SerializeToString,
+            ),
+            'GetJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetJob,
+                    request_deserializer=plaudit_dot_scoring_dot_v1_dot_scoring__service__pb2.GetJobRequest.FromString,
+                    response_serializer=plaudit_dot_scoring_dot_v1_dot_scoring__service__pb2.GetJobResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -136,6 +171,60 @@ class ScoreService:
             '/plaudit.scoring.v1.ScoreService/ListScorePoints',
             plaudit_dot_scoring_dot_v1_dot_scoring__service__pb2.ListScorePointsRequest.SerializeToString,
             plaudit_dot_scoring_dot_v1_dot_scoring__service__pb2.ListScorePointsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplayScores(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/plaudit.scoring.v1.ScoreService/ReplayScores',
+            plaudit_dot_scoring_dot_v1_dot_scoring__service__pb2.ReplayScoresRequest.SerializeToString,
+            plaudit_dot_scoring_dot_v1_dot_scoring__service__pb2.ReplayScoresResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/plaudit.scoring.v1.ScoreService/GetJob',
+            plaudit_dot_scoring_dot_v1_dot_scoring__service__pb2.GetJobRequest.SerializeToString,
+            plaudit_dot_scoring_dot_v1_dot_scoring__service__pb2.GetJobResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -24,6 +24,12 @@ class ScoreServiceStub:
     """Lists a customer's score at the end of each interval, oldest first, computed anew from today's ledger.
     NOT_FOUND / CUSTOMER_NOT_FOUND; INVALID_ARGUMENT / PERIOD_INVALID, CURSOR_INVALID.
     """
+    ReplayScores: _aio.UnaryUnaryMultiCallable[_scoring_service_pb2.ReplayScoresRequest, _scoring_service_pb2.ReplayScoresResponse]
+    """Starts a job that computes every customer's score from the ledger and tells of each that differs at all from what
+    was told last. Its result: `customers` looked at, and how many `changed`. Honours `x-idempotency-key`.
+    """
+    GetJob: _aio.UnaryUnaryMultiCallable[_scoring_service_pb2.GetJobRequest, _scoring_service_pb2.GetJobResponse]
+    """Reads a job of this service. NOT_FOUND / JOB_NOT_FOUND."""
 
 class ScoreServiceServicer(metaclass=_abc_1.ABCMeta):
     """Says how warmly each customer stands to the company, and why."""
@@ -47,5 +53,23 @@ class ScoreServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists a customer's score at the end of each interval, oldest first, computed anew from today's ledger.
         NOT_FOUND / CUSTOMER_NOT_FOUND; INVALID_ARGUMENT / PERIOD_INVALID, CURSOR_INVALID.
         """
+
+    @_abc_1.abstractmethod
+    def ReplayScores(
+        self,
+        request: _scoring_service_pb2.ReplayScoresRequest,
+        context: _aio.ServicerContext[_scoring_service_pb2.ReplayScoresRequest, _abc.Awaitable[_scoring_service_pb2.ReplayScoresResponse]],
+    ) -> _abc.Awaitable[_scoring_service_pb2.ReplayScoresResponse]:
+        """Starts a job that computes every customer's score from the ledger and tells of each that differs at all from what
+        was told last. Its result: `customers` looked at, and how many `changed`. Honours `x-idempotency-key`.
+        """
+
+    @_abc_1.abstractmethod
+    def GetJob(
+        self,
+        request: _scoring_service_pb2.GetJobRequest,
+        context: _aio.ServicerContext[_scoring_service_pb2.GetJobRequest, _abc.Awaitable[_scoring_service_pb2.GetJobResponse]],
+    ) -> _abc.Awaitable[_scoring_service_pb2.GetJobResponse]:
+        """Reads a job of this service. NOT_FOUND / JOB_NOT_FOUND."""
 
 def add_ScoreServiceServicer_to_server(servicer: ScoreServiceServicer, server: _aio.Server) -> None: ...
