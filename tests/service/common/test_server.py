@@ -249,6 +249,7 @@ async def test_a_second_process_cannot_take_the_port(world: Any, settings: Any) 
 
 async def test_a_loop_that_dies_is_noticed(settings: Any) -> None:
     async with running(build_dying, settings()) as up:
+        await up.deps.broker.client()
         with pytest.raises(ZeroDivisionError):
             await asyncio.wait_for(asyncio.shield(up.failed), 5)
 
