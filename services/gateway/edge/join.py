@@ -23,15 +23,20 @@ class _Waiting:
 
 @dataclass
 class _Lane:
-    """One tenant's queue of one stream: at most one flush in flight."""
+    """One tenant's queue of one stream."""
 
     queue: deque[_Waiting] = field(default_factory=deque)
     items: int = 0
-    running: bool = False
+    """Not answered yet."""
+    waiting: int = 0
+    """Of these, not in flight."""
+    flights: int = 0
 
 
 class Joiner:
     """Joins what arrives while a flush is in flight into the next one. No timer: nothing waits when idle.
+
+    A tenant has one flush in flight, so that singles gather; flushes that are half full already go side by side.
 
     Args:
         flush: sends items (all of one tenant) to the service and returns their answers in order.
@@ -39,6 +44,7 @@ class Joiner:
         max_bytes: bytes of items in one flush.
         max_queue: items that may wait for one tenant; more are refused with UNAVAILABLE / QUEUE_FULL.
         max_total: items that may wait in all.
+        max_flights: full flushes of one tenant in flight.
     """
 
     def __init__(
@@ -49,12 +55,14 @@ class Joiner:
         max_bytes: int = 200 * 1024,
         max_queue: int = 2048,
         max_total: int = 16384,
+        max_flights: int = 3,
     ) -> None:
         self._flush = flush
         self._max_items = max_items
         self._max_bytes = max_bytes
         self._max_queue = max_queue
         self._max_total = max_total
+        self._max_flights = max_flights
         self._lanes: dict[uuid.UUID, _Lane] = {}
         self._total = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -76,10 +84,12 @@ class Joiner:
             waiting = _Waiting(part, context, size, loop.create_future())
             lane.queue.append(waiting)
             lane.items += len(part)
+            lane.waiting += len(part)
             self._total += len(part)
             parts.append(waiting.answer)
-        if not lane.running:
-            lane.running = True
+        full = min(self._max_flights, lane.flights + 2 * lane.waiting // self._max_items)
+        for _ in range(lane.flights, max(1, full)):
+            lane.flights += 1
             task = asyncio.create_task(self._drain(tenant_id, lane))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -115,14 +125,15 @@ class Joiner:
                     batch.append(lane.queue.popleft())
                     count += len(following.items)
                     size += following.size
+                lane.waiting -= count
                 try:
                     await self._send(tenant_id, batch)
                 finally:
                     lane.items -= count
                     self._total -= count
         finally:
-            lane.running = False
-            if not lane.queue:
+            lane.flights -= 1
+            if not lane.queue and not lane.flights:
                 self._lanes.pop(tenant_id, None)
 
     async def _send(self, tenant_id: uuid.UUID, batch: list[_Waiting]) -> None:

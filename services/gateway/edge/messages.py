@@ -13,6 +13,8 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 from google.protobuf.message import Message
 from msgspec import Struct
 
+from libs.common import clock
+
 from .fields import UNSET
 
 M = TypeVar("M", bound=Message)
@@ -71,8 +73,8 @@ def _packed_by(field: FieldDescriptor) -> Convert | None:
         one = _names_of(field.enum_type).__getitem__
     elif field.type == FieldDescriptor.TYPE_BYTES:
         one = _bytes
-    elif field.message_type is not None and field.message_type.full_name != _TIMESTAMP:
-        one = _nested_pack(field.message_type)
+    elif field.message_type is not None:
+        one = clock.stamp if field.message_type.full_name == _TIMESTAMP else _nested_pack(field.message_type)
     if one is None or not field.is_repeated:
         return one
     return lambda values: [one(value) for value in values]
