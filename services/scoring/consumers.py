@@ -2,7 +2,8 @@
 
 import secrets
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection
+from datetime import timedelta
 
 import asyncpg
 
@@ -12,6 +13,10 @@ from plaudit.feedback.v1.feedback_events_pb2 import ResponseRecorded
 from plaudit.profile.v1.profile_events_pb2 import ActivityRecorded, ActivityVoided, CustomerChanged
 
 from . import domain, store
+
+_DELAY = timedelta(milliseconds=4)
+"""For each customer of a batch, so that a burst's scores are worked out once and not with every batch."""
+_LONGEST_DELAY = timedelta(seconds=2)
 
 
 async def on_response_recorded(conn: asyncpg.Connection, batch: Batch[ResponseRecorded]) -> None:
@@ -51,7 +56,7 @@ async def _add(
     tenant_id: uuid.UUID,
     kind: str,
     rows: dict[str, domain.Row],
-    silent: Iterable[str],
+    silent: Collection[str],
 ) -> None:
     """Append the rows whose sources were never seen; remember the customers of whom a fact says nothing."""
     if rows:
@@ -64,12 +69,14 @@ async def _add(
         await store.add_stubs(conn, tenant_id, stubs)
 
 
-async def _mark(conn: asyncpg.Connection, tenant_id: uuid.UUID, customer_ids: Iterable[str]) -> None:
-    """Have scores looked at again, soon.
+async def _mark(conn: asyncpg.Connection, tenant_id: uuid.UUID, customer_ids: Collection[str]) -> None:
+    """Have scores looked at again: at once for a few, a little later in a burst, which touches many of them again.
 
     Each batch makes rows of its own: it never waits for the rows that a running timer has claimed.
     """
-    await timers.schedule(conn, tenant_id, "score", domain.marks_of(customer_ids, secrets.token_hex(4)), clock.now())
+    marks = domain.marks_of(customer_ids, secrets.token_hex(4))
+    delay = min(_LONGEST_DELAY, len(customer_ids) * _DELAY)
+    await timers.schedule(conn, tenant_id, "score", marks, clock.now() + delay)
 
 
 HANDLERS = (
