@@ -21,7 +21,7 @@ import pytest
 from deploy.local.environment import role_dsn, service_environment
 from deploy.local.folder import SERVICES, Folder
 from deploy.local.stack import Stack
-from libs.common import clock, migrate
+from libs.common import clock, migrate, timers
 from libs.common.events import ensure_stream
 from libs.common.server import Running, running
 
@@ -110,6 +110,9 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
             made.assert_alive()
     finally:
         clock.use_file(None)
+        for child in timers._children:
+            child.kill()
+            child.wait()
         await stack.stop()
 
 

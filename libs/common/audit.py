@@ -22,9 +22,7 @@ where tenant_id = $1 and at >= $2 and at < $3 and (at, audit_id) < ($4, $5)
 and ($6 = '' or actor = $6) and ($7 = '' or subject_kind = $7) and ($8 = '' or subject_id = $8)
 order by at desc, audit_id desc limit $9"""
 _END = datetime.max.replace(tzinfo=UTC)
-
 Change = tuple[tuple[str, str], Message | None, Message | None]
-"""(kind, id) of what changed, the thing as it was, and as it is; None where it is not there. Only hashes are kept."""
 
 
 async def record(
@@ -44,7 +42,7 @@ async def record_all(
 ) -> None:
     """Append the audit rows of one call in one round trip, in the changes' own transaction.
 
-    `action` is the RPC's name, such as `TransitionCase`.
+    A change is (kind, id) of what changed, the thing as it was, and as it is: only hashes are kept.
     """
     who = (call.actor, call.request_id, action)
     rows = [

@@ -15,7 +15,6 @@ from plaudit.common.v1.ingest_pb2 import (
     ITEM_STATUS_DUPLICATE,
     ITEM_STATUS_REJECTED,
     ITEM_STATUS_STORED,
-    ItemContext,
     ItemResult,
 )
 
@@ -81,14 +80,6 @@ def rejected(code: str, pointer: str, detail: str) -> ItemResult:
     return ItemResult(status=ITEM_STATUS_REJECTED, code=code, pointer=pointer, detail=detail)
 
 
-def context_at(contexts: Sequence[ItemContext], index: int) -> ItemContext:
-    """Return the context of one item of a batch RPC: none, one for all, or one each."""
-    if not contexts:
-        return _NO_CONTEXT
-    return contexts[0] if len(contexts) == 1 else contexts[index]
-
-
-_NO_CONTEXT = ItemContext()
 _REUSED = rejected("ID_REUSED", "", "this id was used before with other content; ids are taken for ever")
 
 

@@ -7,6 +7,7 @@ import logging
 import os
 import random
 import signal
+import subprocess
 import sys
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -19,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from plaudit.common.v1.job_pb2 import Job
 
-from . import clock, db, faults, tenancy
+from . import clock, db, faults, telemetry, tenancy
 from .db import Database
 from .errors import NotFound, is_transient
 from .settings import ServiceSettings
@@ -74,8 +75,7 @@ async def run(database: Database, timers: Sequence[Timer]) -> None:
         try:
             async with tenancy.pumping(database) as conn:
                 due = await conn.fetch(_FIND, clock.now())
-            # More than one claim waits: come back at once.
-            more = False
+            more = False  # where more than one claim waits, come back at once
             for row in due:
                 if timer := kinds.get(row["kind"]):
                     more |= await _handle(database, timer, row["tenant_id"]) and row["n"] > CLAIM
@@ -114,7 +114,6 @@ JOB_KIND = "job"
 JOBS_AT_ONCE = 2
 """Children of one process; the jobs beyond them wait."""
 _JOB_LEASE = timedelta(minutes=2)
-_PARENT = "PARENT"
 _LIVE = "where tenant_id = $1 and job_id = $2 and state in ('queued', 'running')"
 _QUEUE = """insert into jobs (tenant_id, job_id, kind, arguments, state, created_at, updated_at)
 values ($1, $2, $3, $4::jsonb, 'queued', $5, $5)"""
@@ -125,7 +124,7 @@ _FAIL = f"update jobs set state = 'failed', problem = to_jsonb($3::text), update
 _FIND_JOB = """select job_id, 'JOB_STATE_' || upper(state) as state, progress,
 convert_to(case state when 'done' then result::text end, 'UTF8') as result, problem #>> '{}' as problem
 from jobs where tenant_id = $1 and job_id = $2"""
-_children: set[asyncio.Task[int]] = set()
+_children: list[subprocess.Popen[bytes]] = []
 
 Step = Callable[[asyncpg.Connection, uuid.UUID, dict[str, Any]], Awaitable[tuple[float, dict[str, Any]]]]
 """Does the next part of a job: takes what the step before it returned (the first one: the arguments), and returns how
@@ -144,28 +143,23 @@ async def start_job(
 
 async def find_job(conn: asyncpg.Connection, tenant_id: uuid.UUID, job_id: str) -> Job:
     """Return a job of this service. NOT_FOUND / JOB_NOT_FOUND."""
-    row = await conn.fetchrow(_FIND_JOB, tenant_id, job_id)
-    if row is None:
+    if (row := await conn.fetchrow(_FIND_JOB, tenant_id, job_id)) is None:
         raise NotFound("JOB_NOT_FOUND", "there is no such job")
     return Job(**row)
 
 
 def job_timer(service: str) -> Timer:
-    """Return the timer that runs queued jobs of a service, each as `python -m services.<service>.jobs TENANT JOB`.
-
-    The child dies with this process; a job whose child died is started again when its lease ends.
-    """
+    """Return the timer that runs jobs as `python -m services.<service>.jobs TENANT JOB`, after a lease again."""
 
     async def on_due(conn: asyncpg.Connection, tenant_id: uuid.UUID, ids: Sequence[str], now: datetime) -> None:
+        _children[:] = [child for child in _children if child.poll() is None]
         for job_id in ids:
             if not await conn.fetchval(f"select true from jobs {_LIVE}", tenant_id, job_id):
                 continue
-            room = len(_children) < JOBS_AT_ONCE
-            if room:
+            if room := len(_children) < JOBS_AT_ONCE:
                 command = (sys.executable, "-m", f"services.{service}.jobs", str(tenant_id), job_id)
-                child = await asyncio.create_subprocess_exec(*command, env={**os.environ, _PARENT: str(os.getpid())})
-                _children.add(minding := asyncio.create_task(child.wait()))
-                minding.add_done_callback(_children.discard)
+                env = {**os.environ, "PARENT": str(os.getpid())}
+                _children.append(subprocess.Popen(command, env=env))  # noqa: ASYNC220 - it does not wait
             await schedule(conn, tenant_id, JOB_KIND, [job_id], now + (_JOB_LEASE if room else timedelta(seconds=1)))
 
     return Timer(JOB_KIND, on_due)
@@ -176,12 +170,13 @@ def run_job(settings: ServiceSettings, kinds: Mapping[str, Step]) -> None:
     os.nice(10)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    telemetry.set_up(f"{type(settings).__module__.split('.')[1]}-job", settings.log_level)
     clock.use_file(settings.clock_file)
     tenant_id, job_id = uuid.UUID(sys.argv[1]), sys.argv[2]
 
     async def main() -> None:
         database = await db.connect(settings, "job")
-        while os.environ.get(_PARENT) in (None, str(os.getppid())) and await step(database, tenant_id, job_id, kinds):
+        while os.environ.get("PARENT") in (None, str(os.getppid())) and await step(database, tenant_id, job_id, kinds):
             pass
         await database.close()
 
@@ -189,18 +184,14 @@ def run_job(settings: ServiceSettings, kinds: Mapping[str, Step]) -> None:
 
 
 async def step(database: Database, tenant_id: uuid.UUID, job_id: str, kinds: Mapping[str, Step]) -> bool:
-    """Do the next part of a job and keep its progress in one transaction; say whether there may be more.
-
-    Two children of one job take turns, each going on from what was committed last.
-    """
+    """Do the next part of a job in one transaction with its progress; two children take turns. Say whether to go on."""
     try:
         async with tenancy.hot(database, tenant_id) as conn:
             if (row := await conn.fetchrow(_TAKE, tenant_id, job_id)) is None:
                 return False
             progress, so_far = await kinds[row["kind"]](conn, tenant_id, json.loads(row["so_far"]))
             state, now = "done" if progress >= 1 else "running", clock.now()
-            done = (state, progress, json.dumps(so_far), now, now + _JOB_LEASE)
-            await conn.execute(_KEEP, tenant_id, job_id, *done)
+            await conn.execute(_KEEP, tenant_id, job_id, state, progress, json.dumps(so_far), now, now + _JOB_LEASE)
     except Exception as error:
         if is_transient(error):
             await asyncio.sleep(random.uniform(0.2, 2))  # noqa: S311

@@ -96,17 +96,6 @@ async def _publish(js: JetStreamContext, row: asyncpg.Record) -> int:
     return int(ack.seq)
 
 
-async def backlog(db: Database) -> tuple[int, float]:
-    """Return how many rows wait to be published, and the age of the oldest in seconds."""
-    async with tenancy.pumping(db) as conn:
-        row = await conn.fetchrow(
-            "select count(*) as n, min(created_at) as oldest from outbox where published_at is null"
-        )
-    if row is None or row["oldest"] is None:
-        return 0, 0.0
-    return int(row["n"]), (clock.now() - row["oldest"]).total_seconds()
-
-
 async def replay(db: Database, since: datetime) -> None:
     """Mark what was recorded since a time as unpublished: the relay sends it again, and inboxes drop what they have."""
     async with tenancy.pumping(db) as conn:
