@@ -15,10 +15,7 @@ from pydantic import BaseModel
 
 TABLE = """create table if not exists bare (
     activity_id text primary key, customer_id text not null, type text not null, occurred_at timestamptz not null,
-    channel text, value double precision, received_at timestamptz not null default now());
-create index if not exists bare_customer on bare (customer_id, occurred_at, activity_id);
-create index if not exists bare_occurred on bare (occurred_at, activity_id);"""
-"""The same reads as the product's have an index: by id, by customer and time, by time."""
+    channel text, value double precision, received_at timestamptz not null default now())"""
 INSERT = """insert into bare (activity_id, customer_id, type, occurred_at, channel, value)
 values ($1, $2, $3, $4, $5, $6) on conflict do nothing"""
 UNNEST = """insert into bare (activity_id, customer_id, type, occurred_at, channel, value)
