@@ -34,8 +34,6 @@ class Launch:
     user: Mapping[str, Any] = field(default_factory=dict)
     """`user`, `group` and `extra_groups`, where the process may not run as this user."""
     pass_fds: tuple[int, ...] = ()
-    niceness: int = 0
-    """How far the process steps back for others when the machine is busy."""
 
 
 async def spawn(launch: Launch) -> asyncio.subprocess.Process:
@@ -51,20 +49,15 @@ async def spawn(launch: Launch) -> asyncio.subprocess.Process:
             stderr=subprocess.STDOUT,
             start_new_session=True,
             pass_fds=launch.pass_fds,
-            preexec_fn=_tie_to(os.getpid(), launch.death_signal, launch.niceness),
+            preexec_fn=_tie_to(os.getpid(), launch.death_signal),
             **launch.user,
         )
 
 
-def _tie_to(parent: int, death_signal: signal.Signals, niceness: int) -> Callable[[], None]:
+def _tie_to(parent: int, death_signal: signal.Signals) -> Callable[[], None]:
     """Return what runs in the child between fork and exec, after the change of user (which would undo it)."""
 
     def tie() -> None:
-        if niceness:
-            os.nice(niceness)
-            # Where the kernel weighs sessions against each other, niceness counts only within one.
-            with contextlib.suppress(OSError), Path("/proc/self/autogroup").open("w", encoding="ascii") as group:
-                group.write(str(niceness))
         if _LIBC is not None:
             _LIBC.prctl(_PR_SET_PDEATHSIG, int(death_signal))
             if os.getppid() != parent:

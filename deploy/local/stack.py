@@ -28,8 +28,6 @@ SERVER_SECONDS = 60.0
 SERVICE_SECONDS = 120.0
 _STREAM_POLL_SECONDS = 2.0
 _ROTATE_EVERY = 15
-# Intake goes first: what folds events may lag behind a burst on one machine, and catches up after it.
-_NICENESS = {"scoring": 10}
 
 
 class Stack:
@@ -177,8 +175,7 @@ class Stack:
         def launch() -> Launch:
             env = service_environment(name, folder=self.folder, secrets=self.secrets, addresses=self.addresses)
             argv = [sys.executable, "-m", f"services.{name}"]
-            niceness = _NICENESS.get(name, 0)
-            return Launch(argv=argv, env=env, log=self.folder.log(name), cwd=str(REPOSITORY), niceness=niceness)
+            return Launch(argv=argv, env=env, log=self.folder.log(name), cwd=str(REPOSITORY))
 
         async def probe(_: int) -> bool:
             if name == "gateway":

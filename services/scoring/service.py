@@ -27,6 +27,6 @@ def build(settings: Settings, deps: Deps) -> Service:  # noqa: ARG001
         rpc_services=names,
         handlers=HANDLERS,
         # Partners watch the score move: less work saved, less waiting.
-        bunch_seconds=0.01,
+        bunch_seconds=0.004,
         timers=(*TIMERS, job_timer("scoring")),
     )

@@ -19,7 +19,7 @@ from .emit import bell
 
 BATCH = 128
 _IDLE_SECONDS = (0.002, 0.004, 0.008, 0.016, 0.032, 0.25, 1.0)
-_BUSY_SECONDS = 0.008
+_BUSY_SECONDS = 0.004
 """Between two looks under load: rows and messages come in bunches, here and at the consumers."""
 _log = logging.getLogger(__name__)
 
