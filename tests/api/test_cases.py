@@ -63,6 +63,12 @@ async def test_a_case_has_every_field_and_null_where_there_is_nothing(api):
     assert case == (await api.get(f"/v1/cases/{case['case_id']}")).json()
 
 
+async def test_a_case_is_acknowledged_without_a_body(api):
+    case = await open_case(api)
+    reply = await api.post(f"/v1/cases/{case['case_id']}/acknowledgement")
+    assert (reply.status_code, reply.json()["state"]) == (200, "acknowledged"), reply.text
+
+
 async def test_a_case_is_followed_to_its_end(api):
     case = await open_case(api)
     reply = await api.post(f"/v1/cases/{case['case_id']}/acknowledgement", json={"by": "s-1", "note": "on it"})

@@ -73,6 +73,15 @@ async def test_a_rotated_key_ends_at_once_without_overlap(api, client, problem):
     problem(await (await client(made["key"])).get("/v1/events"), 401, "UNAUTHENTICATED")
 
 
+async def test_a_key_is_rotated_without_a_body(api, client, problem):
+    made = await make(api)
+    problem(await api.post(f"{PATH}/{made['key_id']}/rotate", content=b"x"), 415, "CONTENT_TYPE_UNSUPPORTED")
+    reply = await api.post(f"{PATH}/{made['key_id']}/rotate")
+    assert reply.status_code == 201, reply.text
+    assert (await (await client(reply.json()["key"])).get("/v1/events")).status_code == 200
+    problem(await api.post(PATH), 415, "CONTENT_TYPE_UNSUPPORTED")
+
+
 async def test_an_idempotency_key_makes_one_key(api, problem):
     headers = {"Idempotency-Key": "once"}
     body = {"name": "n", "scopes": ["platform:read"]}

@@ -33,7 +33,7 @@ SCOPES = (
 """All that a key can be allowed."""
 
 _MAX_CACHED = 10_000
-_BEARER = b"Bearer "
+_BEARER = b"bearer "
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Keyring:
         Raises:
             Problem: 401 UNAUTHENTICATED, without saying what is wrong with the key.
         """
-        if authorization is None or not authorization.startswith(_BEARER):
+        if authorization is None or authorization[: len(_BEARER)].lower() != _BEARER:
             raise unauthenticated("send Authorization: Bearer and an API key, once")
         # What was checked a moment ago is known by a keyed hash of all of it: nothing secret is kept, nothing compared.
         mark = hashlib.blake2b(authorization, digest_size=16, key=self._salt).digest()

@@ -92,6 +92,12 @@ class Exchange:
         if kind != b"application/json" and not types(kind):
             raise Problem(415, "CONTENT_TYPE_UNSUPPORTED", "the body's Content-Type must be application/json")
 
+    def has_body(self) -> bool:
+        """Say whether the caller announced a body, by its type, its length or its coding."""
+        headers = self.headers
+        announced = b"content-type" in headers or b"content-encoding" in headers or b"transfer-encoding" in headers
+        return announced or headers.get(b"content-length", b"0") != b"0"
+
     async def body(self, receive: Receive, seconds: float) -> bytes:
         """Read a JSON body: at most 1 MiB, within `seconds`.
 

@@ -73,6 +73,13 @@ async def test_a_good_key_is_looked_up_once_for_many():
     assert table.asked == 1
 
 
+@pytest.mark.parametrize("scheme", [b"bearer", b"BEARER"])
+async def test_the_scheme_is_read_in_either_case(scheme):
+    table = Table()
+    header, ring = table.add(), edge.Keyring(table.find, PEPPER, 4)
+    assert (await ring.caller(header.replace(b"Bearer", scheme))).tenant_id == TENANT
+
+
 async def test_unknown_expired_and_revoked_keys_look_alike():
     table = Table()
     ring = edge.Keyring(table.find, PEPPER, 4)
@@ -120,6 +127,14 @@ CURSORS = edge.Cursors(PEPPER)
 def test_a_cursor_opens_to_its_token():
     sealed = CURSORS.seal(TENANT, "/v1/cases", {"state": "open"}, "token")
     assert CURSORS.open(TENANT, "/v1/cases", {"state": "open"}, sealed) == "token"
+
+
+@pytest.mark.parametrize("token", ["t", "to", "tok", "toke"])
+def test_a_cursor_opens_to_the_letter_only(token):
+    cursor = CURSORS.seal(TENANT, "events", {}, token)
+    for last in set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") - {cursor[-1]}:
+        with pytest.raises(Problem):
+            CURSORS.open(TENANT, "events", {}, cursor[:-1] + last)
 
 
 def test_no_token_is_no_cursor():
