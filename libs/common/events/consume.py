@@ -31,6 +31,7 @@ FETCH = 256
 """Messages asked for at once."""
 _EXPIRES_SECONDS = 5.0
 _HEARTBEAT_SECONDS = 2.0
+_MOST_BUNCH_SECONDS = 0.05
 _GROUP_ITEMS = 1000
 _TENANTS_AT_ONCE = 3
 _log = logging.getLogger(__name__)
@@ -307,7 +308,7 @@ async def _pull(client: Any, consumer: _Consumer, queue: asyncio.Queue[Msg], inb
         await client.publish(f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{consumer.name}", request, reply=inbox)
     except (nats.errors.Error, OSError):
         return 0, False
-    got, handled_at = 0, 0.0
+    got, handled_at, lasted = 0, 0.0, 0.0
     while got < FETCH:
         try:
             first = await asyncio.wait_for(queue.get(), _EXPIRES_SECONDS + 0.5)
@@ -316,15 +317,17 @@ async def _pull(client: Any, consumer: _Consumer, queue: asyncio.Queue[Msg], inb
             return got, False
         if time.monotonic() - handled_at < consumer.bunch_seconds:
             # Under load one transaction for what arrives in a moment, not one for each message.
-            await asyncio.sleep(consumer.bunch_seconds)
+            await asyncio.sleep(max(consumer.bunch_seconds, min(lasted, _MOST_BUNCH_SECONDS)))
         arrived = [first, *(queue.get_nowait() for _ in range(queue.qsize()))]
         messages = [raw for raw in arrived if raw.subject in consumer.handlers and raw.reply]
         statuses = [raw.headers["Status"] for raw in arrived if raw.headers and "Status" in raw.headers]
         got += len(messages)
         if messages:
             faults.hit("consumer.after_fetch")
+            began = time.monotonic()
             await consumer.handle(messages)
             handled_at = time.monotonic()
+            lasted = handled_at - began
         if statuses:
             return got, all(status in {"408", "404"} for status in statuses)
     return got, True

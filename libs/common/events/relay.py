@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import time
 from datetime import datetime
 
 import asyncpg
@@ -19,8 +20,8 @@ from .emit import bell
 
 BATCH = 128
 _IDLE_SECONDS = (0.002, 0.004, 0.008, 0.016, 0.032, 0.25, 1.0)
-_BUSY_SECONDS = 0.004
-"""Between two looks under load: rows and messages come in bunches, here and at the consumers."""
+_BUSY_SECONDS = 0.003
+"""Between two looks under load, or as long as the last one took: rows and messages then come in bunches."""
 _log = logging.getLogger(__name__)
 
 _SELECT = """select tenant_id, message_id, subject, payload, created_at, replays from outbox
@@ -38,6 +39,7 @@ async def relay(db: Database, broker: Broker) -> None:
     try:
         while True:
             rung.clear()
+            began = time.monotonic()
             try:
                 published = await _publish_some(db, await broker.jetstream())
             except (nats.errors.Error, asyncpg.PostgresError, OSError, TimeoutError) as error:
@@ -52,7 +54,7 @@ async def relay(db: Database, broker: Broker) -> None:
             if published:
                 idle = 0
                 if published < BATCH:
-                    await asyncio.sleep(_BUSY_SECONDS)
+                    await asyncio.sleep(max(_BUSY_SECONDS, time.monotonic() - began))
                 continue
             # A ring may come before its row is visible: look again soon, then less and less often.
             with contextlib.suppress(TimeoutError):
