@@ -24,12 +24,6 @@ def use_file(path: Path | None) -> None:
         _state["map"] = mmap.mmap(file.fileno(), 8)
 
 
-def offset() -> timedelta:
-    """Return how far the clock is moved."""
-    mapped = _state.get("map")
-    return timedelta(microseconds=int.from_bytes(mapped[:8], "little", signed=True) if mapped else 0)
-
-
 def now() -> datetime:
     """Return the present time, UTC, aware."""
     mapped = _state.get("map")
@@ -67,13 +61,9 @@ _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 
 
 def new_id(prefix: str) -> str:
-    """Make an id such as `case_01hq…`: the prefix, then 26 characters that sort by time.
+    """Make an id such as `case_01hq…`: the prefix, then 128 bits in Crockford's base 32 that sort by time.
 
-    Args:
-        prefix: the noun, without the underscore.
-
-    Returns:
-        Prefix, underscore, and 128 bits in Crockford's base 32: 48 bits of milliseconds, 12 of counter, 68 of chance.
+    48 bits of milliseconds, 12 of counter, 68 of chance.
     """
     millis, counter, chance = _ids.next(68)
     value = (millis << 80) | (counter << 68) | chance

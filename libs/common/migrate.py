@@ -43,12 +43,9 @@ def head_of(package: str) -> str:
 
 
 async def bootstrap(admin_dsn: str, service: str, passwords: Mapping[str, str]) -> None:
-    """Make the database of a service with its owner, app and pump roles; again is no change but the passwords.
+    """Make a service's database with its owner, app and pump roles; again is no change but the passwords.
 
-    Args:
-        admin_dsn: a role that may create roles and databases.
-        service: the database's name and the roles' prefix.
-        passwords: one for each of `ROLES`.
+    The administrator may create roles and databases; there is one password for each of `ROLES`.
     """
     conn = await asyncpg.connect(admin_dsn, ssl=False if "127.0.0.1" in admin_dsn else None)
     try:
@@ -70,15 +67,7 @@ async def bootstrap(admin_dsn: str, service: str, passwords: Mapping[str, str]) 
 
 
 async def migrate(dsn: str, package: str) -> int:
-    """Apply what is missing, each file in its own transaction.
-
-    Args:
-        dsn: the owner role's DSN.
-        package: such as `services.feedback`.
-
-    Returns:
-        How many files were applied.
-    """
+    """Apply what is missing with the owner's DSN, each file in its own transaction; return how many were applied."""
     service = package.rpartition(".")[2]
     conn = await asyncpg.connect(dsn, command_timeout=600)
     applied = 0

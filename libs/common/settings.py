@@ -58,8 +58,6 @@ class ServiceSettings(BaseSettings):
     """Connections for everything else."""
     outbox_retention_days: int = 14
     """How long published events can be replayed. Days, >= 14."""
-    stream_max_bytes: int = 2_147_483_648
-    """Size limit of the event stream. Bytes."""
 
     @classmethod
     def settings_customise_sources(

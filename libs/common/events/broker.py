@@ -132,16 +132,9 @@ def stream_config(max_bytes: int, replicas: int) -> StreamConfig:
 async def ensure_stream(
     url: str, services: Mapping[str, Sequence[Any]], *, max_bytes: int = 2_147_483_648, replicas: int = 1
 ) -> list[str]:
-    """Make or update the stream and every service's durables; ask for a replay where something had to be made.
+    """Make or update the stream and every service's durables; return what did not exist before.
 
-    Args:
-        url: the broker.
-        services: service name to its handlers.
-        max_bytes: the stream's size limit.
-        replicas: 3 in a cluster.
-
-    Returns:
-        The names of what did not exist before.
+    Where something had to be made, everybody is asked for a replay: the outboxes may hold what nobody has kept.
     """
     broker = Broker(url, "plaudit-setup")
     made: list[str] = []
@@ -155,9 +148,11 @@ async def ensure_stream(
             made.append(STREAM)
         wanted = [durable for service, handlers in services.items() for durable in durables(service, handlers).items()]
         for name, subjects in wanted:
-            try:
-                await js.consumer_info(STREAM, name)
-            except nats.js.errors.NotFoundError:
+            known: set[str | None] = set()
+            with contextlib.suppress(nats.js.errors.NotFoundError):
+                config = (await js.consumer_info(STREAM, name)).config
+                known = {config.filter_subject, *(config.filter_subjects or ())}
+            if not known.issuperset(subjects):
                 made.append(name)
             await js.add_consumer(STREAM, _consumer(name, subjects, replicas))
         if made:

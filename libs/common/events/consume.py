@@ -213,8 +213,8 @@ class _Consumer:
             if is_transient(error):
                 raise
             await conn.execute("rollback to savepoint part")
-            if len(events) == 1:
-                return [(events[0], type(error).__name__)]
+            if len(events) < 2:
+                return [(event, type(error).__name__) for event in events]
             half = len(events) // 2
             first = await self._each(conn, tenant_id, message, events[:half])
             return first + await self._each(conn, tenant_id, message, events[half:])
@@ -273,15 +273,7 @@ async def _keep_alive(raws: Sequence[Msg]) -> None:
 async def consume(
     db: Database, broker: Broker, name: str, handlers: Sequence[Handler[Any]], bunch_seconds: float = 0.01
 ) -> None:
-    """Pull from one durable for ever.
-
-    Args:
-        db: the service's pools.
-        broker: the connection.
-        name: the durable's name, which the set-up step made.
-        handlers: what the service does with each subject of the durable.
-        bunch_seconds: under load, how long to let messages gather for one transaction; idle, nothing waits.
-    """
+    """Pull from one durable for ever; `bunch_seconds` lets messages gather for one transaction under load."""
     consumer = _Consumer(name, db, {handler.subject: handler for handler in handlers}, bunch_seconds)
     client = await broker.client()
     queue: asyncio.Queue[Msg] = asyncio.Queue()

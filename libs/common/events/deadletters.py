@@ -26,16 +26,7 @@ async def park(
     events: Sequence[tuple[Event, str]],
     attempts: int,
 ) -> None:
-    """Store the items that failed, one row each, in the transaction that stores the inbox row.
-
-    Args:
-        conn: a transaction under the batch's tenant.
-        consumer: the durable that could not handle them.
-        subject: the payload type.
-        batch: the message they came in.
-        events: each failed item with the class of its error; never the error's text, which may quote the data.
-        attempts: how often each was tried.
-    """
+    """Store items that failed, one row each, with the class of the error: its text may quote the data."""
     for event, error in events:
         await conn.execute(
             _PARK,
@@ -70,15 +61,9 @@ async def park_unreadable(conn: asyncpg.Connection, consumer: str, subject: str,
 
 
 async def redrive(pump_dsn: str) -> int:
-    """Send every parked item of one service again, once, in messages of their own.
+    """Send every parked item of one service again, once, each in a message of its own; return how many.
 
     All durables of the subject get it; those that had handled it drop it by their ledgers' keys.
-
-    Args:
-        pump_dsn: the service's pump role.
-
-    Returns:
-        How many items were sent.
     """
     conn = await asyncpg.connect(pump_dsn)
     try:
