@@ -37,6 +37,13 @@ async def test_items_are_answered_one_by_one(api):
     assert (old["name"], old["role"]) == ("Newer", None)
 
 
+async def test_half_a_character_costs_its_own_item_only(api):
+    body = b'{"items":[{"customer_id":"half","name":"\\ud800"},{"customer_id":"whole","name":"Ann"}]}'
+    reply = await api.post("/v1/customers/batch", content=body, headers={"Content-Type": "application/json"})
+    assert reply.status_code == 200, reply.text
+    assert (reply.json()["created"], [r["index"] for r in reply.json()["rejected"]]) == (1, [0])
+
+
 async def test_a_sync_run_twice_changes_nothing_the_second_time(api):
     items = [{"customer_id": f"c-{n}", "name": f"Name {n}", "traits": {"n": n}} for n in range(700)]
     first = (await batch(api, *items)).json()

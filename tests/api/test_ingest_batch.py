@@ -99,6 +99,38 @@ async def test_history_takes_the_time_of_the_fact_as_that_of_receipt(api, good):
     assert (await api.get("/v1/responses/resp-1")).json()["received_at"] == "2015-05-05T05:05:05Z"
 
 
+async def test_a_batch_takes_history_from_its_query_too(api, good):
+    old = good("responses", occurred_at="2015-05-05T05:05:05Z")
+    reply = await api.post("/v1/responses/batch?history=true", json={"items": [old]})
+    assert reply.json()["stored"] == 1
+    assert (await api.get("/v1/responses/resp-1")).json()["received_at"] == "2015-05-05T05:05:05Z"
+
+
+async def test_customers_take_history_with_its_scope(api, client, problem):
+    items = {"items": [{"customer_id": "cust-1"}]}
+    made = await api.post("/v1/api_keys", json={"name": "no history", "scopes": ["profile:write"]})
+    limited = await client(made.json()["key"])
+    for reply in (
+        await limited.post("/v1/customers/batch", json={**items, "history": True}),
+        await limited.post("/v1/customers/batch?history=true", json=items),
+    ):
+        assert problem(reply, 403, "SCOPE_MISSING")["scope"] == "history:write"
+    reply = await api.post("/v1/customers/batch", json={**items, "history": True})
+    assert reply.json()["created"] == 1
+
+
+@pytest.mark.parametrize("path", ["/v1/activities?histroy=true", "/v1/activities?history=true"])
+async def test_a_fact_takes_no_query(api, good, problem, path):
+    problem(await api.post(path, json=good("activities")), 422, "FIELD_UNKNOWN", "?" + path[15:-5])
+    assert (await api.get("/v1/activities/act-1")).status_code == 404
+
+
+@pytest.mark.parametrize("more", ["histroy=true", "history=maybe"])
+async def test_a_batch_refuses_another_query(api, good, problem, more):
+    reply = await api.post(f"/v1/activities/batch?{more}", json={"items": [good("activities")]})
+    problem(reply, 422, None, "?" + more.partition("=")[0])
+
+
 async def test_lines_are_counted_like_a_batch(api, good):
     content = (
         lines([good("responses"), good("responses")]) + b"\n  \n{broken\n" + json.dumps({"response_id": "r-2"}).encode()

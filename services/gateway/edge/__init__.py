@@ -43,6 +43,7 @@ from .messages import given, moment, rfc3339, to_json, to_message
 from .operation import (
     PUBLIC,
     ListQuery,
+    NoQuery,
     Operation,
     Router,
     answer,
@@ -92,6 +93,7 @@ __all__ = [
     "ListQuery",
     "Locale",
     "Money",
+    "NoQuery",
     "Number",
     "OccurredAt",
     "Operation",

@@ -20,6 +20,7 @@ from ..edge.decode import MAX_ITEM_BYTES
 from ..edge.exchange import first, rest, timed_out
 from ..edge.rules import Refused, identifier
 from .customers import CustomerPatchIn
+from .ingest.intake import BatchIn, LinesQuery, batch_in
 from .ingest.lines import Lines
 
 router = edge.Router()
@@ -38,10 +39,8 @@ class CustomerItemIn(CustomerPatchIn, kw_only=True):
     customer_id: edge.Id
 
 
-class CustomerBatchIn(edge.Body):
-    """Up to 1,000 customers; a bad one never costs the others."""
-
-    items: list[msgspec.Raw]
+class CustomerBatchIn(BatchIn):
+    """Up to 1,000 customers; a bad one never costs the others. `history` changes nothing about a customer."""
 
 
 class _Named(msgspec.Struct):
@@ -79,6 +78,7 @@ _BODIES = {
                 "minItems": 1,
                 "maxItems": MAX_BATCH,
             },
+            "history": {"type": "boolean", "default": False},
         },
         "required": ["items"],
         "additionalProperties": False,
@@ -113,7 +113,7 @@ class _Tally:
         }
 
 
-@router.operation("POST /v1/customers/batch", scope="profile:write", body=_BODIES, answer=_COUNTS)
+@router.operation("POST /v1/customers/batch", scope="profile:write", body=_BODIES, query=LinesQuery, answer=_COUNTS)
 async def save_customers(request: Request) -> Response:
     """Merge up to 1,000 customers, or any number as application/x-ndjson, one a line of at most 32 KiB.
 
@@ -121,10 +121,14 @@ async def save_customers(request: Request) -> Response:
     never costs the others. Items of one customer take effect in their order.
     """
     tally = _Tally()
+    _check_history(request, said=edge.query(request, LinesQuery).history)
     if request.headers.get("content-type", "").encode().startswith(_NDJSON):
         await _lines(request, tally)
         return edge.answer(tally.answer())
-    asked = await edge.read(request, CustomerBatchIn)
+    receive: Any = request.receive
+    body = await edge.exchange(request).body(receive, edge.gateway(request).settings.body_seconds)
+    asked = batch_in(body, CustomerBatchIn)
+    _check_history(request, said=asked.history)
     if not asked.items:
         raise problems.refused("/items", "BATCH_EMPTY", "a batch has at least one item")
     if len(asked.items) > MAX_BATCH:
@@ -134,6 +138,13 @@ async def save_customers(request: Request) -> Response:
         await group.add(index, raw)
     await group.flush()
     return edge.answer(tally.answer())
+
+
+def _check_history(request: Request, *, said: bool) -> None:
+    caller = edge.exchange(request).caller
+    assert caller is not None
+    if said:
+        caller.need("history:write")
 
 
 async def _lines(request: Request, tally: _Tally) -> None:

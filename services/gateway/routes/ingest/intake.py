@@ -6,7 +6,7 @@ import secrets
 import time
 import uuid
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from google.protobuf.message import Message
@@ -40,8 +40,11 @@ class BatchIn(edge.Body):
     """Load the past; needs the scope history:write."""
 
 
+B = TypeVar("B", bound=BatchIn)
+
+
 class LinesQuery(edge.Body):
-    """The query of a stream of lines."""
+    """The query of a batch or a stream of lines."""
 
     history: bool = False
 
@@ -88,6 +91,8 @@ class Intake:
         if exchange.headers.get(b"content-type", b"").startswith(_NDJSON):
             await self._lines(exchange, caller, receive, send)
             return
+        if exchange.scope["query_string"]:
+            edge.decode_query(edge.params(exchange), edge.NoQuery)
         body = await exchange.body(receive, self._seconds)
         if len(body) > MAX_ITEM_BYTES:
             raise problems.refused("", "ITEM_TOO_LARGE", "an item has at most 32 KiB of JSON")
@@ -117,15 +122,14 @@ class Intake:
         if exchange.headers.get(b"content-type", b"").startswith(_NDJSON):
             await self._lines(exchange, caller, receive, send)
             return
-        asked = _batch_in(await exchange.body(receive, self._seconds))
+        asked = batch_in(await exchange.body(receive, self._seconds), BatchIn)
         if not asked.items:
             raise problems.refused("/items", "BATCH_EMPTY", "a batch has at least one item")
         if len(asked.items) > MAX_BATCH:
             raise problems.refused("/items", "BATCH_TOO_LARGE", "a batch has at most 1,000 items")
-        if asked.history:
-            caller.need("history:write")
+        history = _history(exchange, caller, said=asked.history)
         tally = Tally()
-        await self._group(caller.tenant_id, list(enumerate(asked.items)), tally, history=asked.history)
+        await self._group(caller.tenant_id, list(enumerate(asked.items)), tally, history=history)
         await exchange.respond(send, 200, msgspec.json.encode(tally.answer()))
 
     async def _group(
@@ -186,9 +190,7 @@ class Intake:
 
     async def _lines(self, exchange: edge.Exchange, caller: edge.Caller, receive: Receive, send: Send) -> None:
         exchange.check_content(lambda kind: kind.partition(b";")[0].strip() == _NDJSON)
-        history = _query(exchange).history
-        if history:
-            caller.need("history:write")
+        history = _history(exchange, caller)
         tally = Tally()
         lines = Lines()
         group: list[tuple[int, bytes | None]] = []
@@ -245,20 +247,24 @@ async def _chunks(receive: Receive, seconds: float) -> Any:
     yield None
 
 
-def _batch_in(body: bytes) -> BatchIn:
+def batch_in(body: bytes, shape: type[B]) -> B:
     """Cut a batch into items; one that holds half a character is refused alone."""
     try:
-        return edge.decode(body, BatchIn)
+        return edge.decode(body, shape)
     except problems.Problem as problem:
         if problem.status != 400 or (cut := items_of(body)) is None:
             raise
-    asked = edge.decode(cut[1], BatchIn)
+    asked = edge.decode(cut[1], shape)
     asked.items = cut[0]
     return asked
 
 
-def _query(exchange: edge.Exchange) -> LinesQuery:
-    return edge.decode_query(edge.params(exchange), LinesQuery)
+def _history(exchange: edge.Exchange, caller: edge.Caller, *, said: bool = False) -> bool:
+    """Say whether a batch loads the past, by its own word or by the query's. 403 SCOPE_MISSING, 422."""
+    asked = edge.decode_query(edge.params(exchange), LinesQuery).history if exchange.scope["query_string"] else False
+    if said or asked:
+        caller.need("history:write")
+    return said or asked
 
 
 def fast_routes(gateway: edge.Gateway) -> dict[tuple[str, str], FastRoute]:
