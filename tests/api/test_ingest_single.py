@@ -55,6 +55,7 @@ async def test_absent_fields_are_null_in_the_record(api, good):
         {"occurred_at": "2026-01-02T03:04:05.000Z"},
         {"channel": None},
         {"properties": {"b": 1, "a": {"c": None}}},
+        {"properties": {"b": 1.0, "a": {}}},
     ],
 )
 async def test_what_says_the_same_is_a_repeat(api, good, same):

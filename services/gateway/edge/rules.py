@@ -324,6 +324,9 @@ def _plain(value: Any, depth: int, *, keep_nulls: bool) -> Any:
         return [_plain(item, depth + 1, keep_nulls=keep_nulls) for item in value]
     if kind is int and not -MAX_INTEGER <= value <= MAX_INTEGER:
         raise refuse("OUT_OF_RANGE", f"integers from {-MAX_INTEGER} to {MAX_INTEGER}")
+    if kind is float and value.is_integer() and -MAX_INTEGER <= value <= MAX_INTEGER:
+        # JSON has one kind of number: 1.0 says what 1 says.
+        return int(value)
     return value
 
 

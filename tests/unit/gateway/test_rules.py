@@ -1,5 +1,6 @@
 """What a field may hold."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -172,6 +173,11 @@ def test_a_query_takes_no_other_time(text):
 def test_properties_come_out_in_canonical_form():
     packed = rules.json_object()({"b": 1, "a": {"d": None, "c": [True, 1.5, "é"]}})
     assert bytes(packed) == '{"a":{"c":[true,1.5,"é"]},"b":1}'.encode()
+
+
+def test_a_number_of_properties_is_written_in_one_way():
+    packed = rules.json_object()(json.loads('{"a": [1.0, 1, -0.0, 1e3, 1.25, 1e300, 9007199254740992.0]}'))
+    assert bytes(packed) == b'{"a":[1,1,0,1000,1.25,1e300,9007199254740992.0]}'
 
 
 def test_a_patch_keeps_nulls():
