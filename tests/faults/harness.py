@@ -12,6 +12,7 @@ import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,13 @@ import httpx
 
 from deploy.local.folder import Folder, load_secrets
 from deploy.local.status import status_of
+from libs.common import clock
 
 PYTHON = sys.executable
 RETRIED = {429, 502, 503, 504}
 GIVE_UP_SECONDS = 60.0
+RECENT = (clock.now() - timedelta(days=1)).isoformat()
+UNHAPPY = range(7)
 
 
 async def until(check: Callable[[], Awaitable[Any]], seconds: float, what: str) -> Any:
@@ -237,10 +241,13 @@ def response(number: int, customers: int = 300) -> dict[str, Any]:
         "customer_id": f"cust-{number % customers}",
         "metric": "nps",
         "score": random.randrange(11),
-        "occurred_at": "2026-10-02T12:00:00Z",
+        # Old ones are suppressed, those of the last days open cases.
+        "occurred_at": "2026-10-02T12:00:00Z" if number % 2 else RECENT,
     }
 
 
 def invalid(number: int) -> dict[str, Any]:
-    """Return an activity that is always refused."""
-    return {**activity(number), "type": "no such type"}
+    """Return an activity that is always refused: every other one by the gateway, the rest by the service."""
+    if number % 2:
+        return {**activity(number), "type": "no such type"}
+    return {name: value for name, value in activity(number).items() if name != "customer_id"}

@@ -1,6 +1,5 @@
 """The broker's disk can be lost: what the outboxes hold comes again, and the scores are those of an undisturbed run."""
 
-import asyncio
 import signal
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +7,8 @@ from typing import Any
 import pytest
 
 from deploy.local import nats
+from deploy.local.folder import read_state
+from libs.common.events.broker import STREAM, Broker
 from tests.faults.harness import Client, Stack, activity, response, until
 
 AS_OF = "2026-11-01T00:00:00Z"
@@ -29,6 +30,15 @@ async def _complete(client: Client, stack: Stack, wanted: int) -> bool:
     return len(rows) == wanted
 
 
+async def _asks_nothing(stack: Stack) -> bool:
+    broker = Broker(read_state(stack.folder)["nats_url"], "test")
+    try:
+        js = await broker.jetstream()
+        return not (await js.consumer_info(STREAM, "scoring-streams")).num_waiting
+    finally:
+        await broker.close()
+
+
 @pytest.mark.timeout(120)
 async def test_scores_after_the_broker_lost_its_disk_equal_an_undisturbed_run(
     stack: Stack, partner: Callable[[str], Client]
@@ -41,14 +51,16 @@ async def test_scores_after_the_broker_lost_its_disk_equal_an_undisturbed_run(
     await until(lambda: _complete(calm, stack, 800), 30, "undisturbed run complete")
 
     stack.send("scoring", signal.SIGSTOP)
+    # What it had asked for before would still be given to it, and wait in its socket through the loss.
+    await until(lambda: _asks_nothing(stack), 20, "requests of the stopped consumer expired")
     await lossy.batch("activities", activities)
     await lossy.batch("responses", responses)
     await stack.quiet()
     broker = stack.pid("nats")
     stack.send("nats", signal.SIGKILL)
     nats.wipe(stack.folder)
-    await asyncio.gather(stack.replaced("nats", broker))
     stack.send("scoring", signal.SIGCONT)
+    await stack.replaced("nats", broker)
     await until(lambda: _complete(lossy, stack, 800), 60, "replayed run complete")
     assert await _scores(lossy) == await _scores(calm)
     assert lossy.errors == []

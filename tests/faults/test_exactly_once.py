@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.faults.harness import Client, Stack, activity, invalid, response, until
+from tests.faults.harness import UNHAPPY, Client, Stack, activity, invalid, response, until
 
 SERVICE_POINTS = ("svc.before_commit", "svc.after_commit_before_reply")
 RELAY_POINTS = ("relay.after_select", "relay.after_publish_before_mark", "relay.after_mark_before_commit")
@@ -112,3 +112,18 @@ async def _assert_counted_once(stack: Stack, client: Client) -> None:
     stored = await stack.fetch("feedback", "select response_id from responses where tenant_id = $1", tenant)
     assert Counter(row["response_id"] for row in stored) == Counter(i for noun, i in wanted if noun == "responses")
     assert not client.refused & set(wanted)
+    await _assert_no_orphan(stack, client)
+
+
+async def _assert_no_orphan(stack: Stack, client: Client) -> None:
+    """Each unhappy answer has exactly one case or one suppression."""
+    unhappy = Counter(key for (noun, key), item in client.accepted.items() if item.get("score") in UNHAPPY)
+    rows = await stack.fetch(
+        "feedback",
+        "select id, case_id, reason from triggers where tenant_id = $1",
+        client.tenant["tenant_id"],
+    )
+    assert Counter(row["id"] for row in rows) == unhappy
+    assert all((row["case_id"] is None) != (row["reason"] is None) for row in rows)
+    opened = await stack.fetch("feedback", "select case_id from cases where tenant_id = $1", client.tenant["tenant_id"])
+    assert {row["case_id"] for row in rows} - {None} == {row["case_id"] for row in opened}
