@@ -108,16 +108,17 @@ class Exchange:
         self.check_content()
         length = self.headers.get(b"content-length", b"0")
         if not length.isdigit() or int(length[:20]) > MAX_BODY_BYTES:
-            await _discard(receive)
+            await _discard(rest(receive))
             raise _too_large()
         message = await first(receive, seconds)
         if not message.get("more_body"):
             return _checked(message.get("body", b""))
         chunks = [message.get("body", b"")]
         size = len(chunks[0])
+        following = rest(receive)
         try:
             async with asyncio.timeout(seconds):
-                async for chunk in rest(receive):
+                async for chunk in following:
                     chunks.append(chunk)
                     size += len(chunk)
                     if size > MAX_BODY_BYTES:
@@ -125,7 +126,7 @@ class Exchange:
         except TimeoutError:
             raise timed_out() from None
         if size > MAX_BODY_BYTES:
-            await _discard(receive)
+            await _discard(following)
             raise _too_large()
         return b"".join(chunks)
 
@@ -203,12 +204,12 @@ async def rest(receive: Receive) -> AsyncIterator[bytes]:
         yield message.get("body", b"")
 
 
-async def _discard(receive: Receive) -> None:
+async def _discard(chunks: AsyncIterator[bytes]) -> None:
     """Read on for a while: a caller that is still sending when the connection is closed never sees the answer."""
     left = _MAX_DISCARDED
     with contextlib.suppress(TimeoutError, Disconnected):
         async with asyncio.timeout(_DISCARD_SECONDS):
-            async for chunk in rest(receive):
+            async for chunk in chunks:
                 left -= len(chunk)
                 if left < 0:
                     return

@@ -205,6 +205,22 @@ async def test_a_body_that_stops_half_way_is_408():
         await edge.Exchange(scope([JSON])).body(receive, 0.01)
 
 
+@pytest.mark.parametrize("parts", [2, 3])
+async def test_a_body_too_large_by_its_last_part_is_answered_at_once(parts):
+    messages = iter(range(parts))
+
+    async def receive():
+        number = next(messages, None)
+        if number is None:
+            return await never()
+        size = 1024 if number < parts - 1 else 1024 * 1024
+        return {"type": "http.request", "body": bytes(size), "more_body": number < parts - 1}
+
+    async with asyncio.timeout(2):
+        with pytest.raises(Problem, match="BODY_TOO_LARGE"):
+            await edge.Exchange(scope([JSON])).body(receive, 1)
+
+
 async def test_a_caller_that_hangs_up_is_noticed():
     async def receive():
         return {"type": "http.disconnect"}
