@@ -19,7 +19,7 @@ from typing import Any
 import asyncpg
 import httpx
 
-from deploy.local.folder import Folder, load_secrets
+from deploy.local.folder import SERVICES, Folder, load_secrets
 from deploy.local.status import status_of
 from libs.common import clock
 
@@ -122,11 +122,11 @@ class Stack:
         finally:
             await conn.close()
 
-    async def quiet(self, seconds: float = 60.0) -> None:
-        """Wait until nothing waits to be published and no durable has anything left to deliver."""
+    async def quiet(self, *, beside: str = "", seconds: float = 60.0) -> None:
+        """Wait until no service, but for one that is stopped, has anything left to publish."""
 
         async def published() -> bool:
-            for name in ("profile", "feedback", "referral", "scoring", "gateway"):
+            for name in sorted({*SERVICES} - {beside}):
                 if await self.fetch(name, "select 1 from outbox where published_at is null limit 1"):
                     return False
             return True

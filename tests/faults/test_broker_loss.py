@@ -55,7 +55,7 @@ async def test_scores_after_the_broker_lost_its_disk_equal_an_undisturbed_run(
     await until(lambda: _asks_nothing(stack), 20, "requests of the stopped consumer expired")
     await lossy.batch("activities", activities)
     await lossy.batch("responses", responses)
-    await stack.quiet()
+    await stack.quiet(beside="scoring")
     broker = stack.pid("nats")
     stack.send("nats", signal.SIGKILL)
     nats.wipe(stack.folder)
