@@ -101,6 +101,7 @@ TRANSIENT = (
     asyncpg.TransactionRollbackError,
     asyncpg.LockNotAvailableError,
     asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.InvalidCachedStatementError,
     asyncpg.InternalClientError,
     sqlalchemy.exc.TimeoutError,
     OSError,

@@ -166,9 +166,8 @@ async def running(build: Callable[[S, Deps], Service], settings: S) -> AsyncIter
 
 
 def _loops(service: Service, database: Database, broker: Broker, settings: ServiceSettings) -> list[Awaitable[None]]:
-    async def on_replay_requested(_: Any, batch: Batch[ReplayRequested]) -> None:
-        for event in batch.events:
-            await replay(database, clock.instant(event.payload.since))
+    async def on_replay_requested(conn: Any, batch: Batch[ReplayRequested]) -> None:
+        await replay(database, min(clock.instant(event.payload.since) for event in batch.events), conn)
 
     handlers = [*service.handlers, Handler(ReplayRequested, on_replay_requested)]
     work: list[Awaitable[None]] = [events.relay(database, broker), _maintain(database, settings)]
@@ -196,21 +195,29 @@ async def _maintain(database: Database, settings: ServiceSettings) -> None:
     """Make partitions ahead of time and drop what is past its time, hourly."""
     while True:
         try:
-            async with tenancy.pumping(database) as conn:
-                now = clock.now()
-                await conn.execute("select ensure_partitions('outbox', 'day', $1)", now)
-                rows = await conn.fetch("select parent from recorded_partitions()")
-                for row in rows:
-                    await conn.execute("select ensure_partitions($1, 'month', $2)", row["parent"], now)
-                days = settings.outbox_retention_days
-                await conn.execute("select drop_partitions('outbox', $1)", now - timedelta(days=days))
-                await conn.execute("delete from inbox where handled_at < $1", now - timedelta(days=2 * days))
+            await upkeep(database, timedelta(days=settings.outbox_retention_days))
             wait = 3600.0
         except Exception as error:
             if not errors.is_transient(error):
                 raise
             wait = 5.0
         await asyncio.sleep(wait)
+
+
+async def upkeep(database: Database, retention: timedelta) -> None:
+    """Do it once, each step in a transaction of its own: locks on two tables would lie across the order of writers."""
+    now = clock.now()
+    async with tenancy.pumping(database) as conn:
+        oldest = await conn.fetchval("select min(created_at) from outbox where published_at is null")
+    for sql, at in (
+        ("select ensure_partitions('outbox', 'day', $1)", now),
+        ("select ensure_partitions(parent, 'month', $1) from recorded_partitions()", now),
+        # What is not published yet stays, however long the broker was away and wherever the clock was moved.
+        ("select drop_partitions('outbox', $1)", min(now - retention, oldest or now)),
+        ("delete from inbox where handled_at < $1", now - 2 * retention),
+    ):
+        async with tenancy.pumping(database) as conn:
+            await conn.execute(sql, at)
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import random
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import asyncpg
 import nats.errors
@@ -20,8 +20,10 @@ from .emit import bell
 
 BATCH = 128
 _IDLE_SECONDS = (0.002, 0.004, 0.008, 0.016, 0.032, 0.25, 1.0)
-_BUSY_SECONDS = 0.003
-"""Between two looks under load, or as long as the last one took: rows and messages then come in bunches."""
+_BUSY_SECONDS = (0.003, 0.05)
+"""Between two looks under load as long as the last one took, within these: rows and messages come in bunches."""
+REPLAYED = 5_000
+"""Rows of one transaction of a replay, which stays far from every time limit however much there is."""
 _log = logging.getLogger(__name__)
 
 _SELECT = """select tenant_id, message_id, subject, payload, created_at, replays from outbox
@@ -29,6 +31,10 @@ where published_at is null order by created_at limit $1 for update skip locked""
 _MARK = """update outbox o set published_at = $1, stream_seq = t.seq
 from unnest($2::uuid[], $3::text[], $4::timestamptz[], $5::bigint[]) as t(tenant_id, message_id, created_at, seq)
 where o.tenant_id = t.tenant_id and o.message_id = t.message_id and o.created_at = t.created_at"""
+_CUT = "select created_at from outbox where created_at > $1 order by created_at offset $2 limit 1"
+# Rows in a relay's hands count too: it waits for their mark, which may be of a publication that nobody was there for.
+_AGAIN = """update outbox set published_at = null, replays = replays + 1
+where created_at > $1 and created_at <= coalesce($2::timestamptz, 'infinity')"""
 
 
 async def relay(db: Database, broker: Broker) -> None:
@@ -42,7 +48,7 @@ async def relay(db: Database, broker: Broker) -> None:
             began = time.monotonic()
             try:
                 published = await _publish_some(db, await broker.jetstream())
-            except (nats.errors.Error, asyncpg.PostgresError, OSError, TimeoutError) as error:
+            except Exception as error:
                 if not isinstance(error, nats.errors.Error) and not is_transient(error):
                     raise
                 # Full jitter, no end: the rows stay until the broker has them.
@@ -54,7 +60,7 @@ async def relay(db: Database, broker: Broker) -> None:
             if published:
                 idle = 0
                 if published < BATCH:
-                    await asyncio.sleep(max(_BUSY_SECONDS, time.monotonic() - began))
+                    await asyncio.sleep(min(max(_BUSY_SECONDS[0], time.monotonic() - began), _BUSY_SECONDS[1]))
                 continue
             # A ring may come before its row is visible: look again soon, then less and less often.
             with contextlib.suppress(TimeoutError):
@@ -98,12 +104,16 @@ async def _publish(js: JetStreamContext, row: asyncpg.Record) -> int:
     return int(ack.seq)
 
 
-async def replay(db: Database, since: datetime) -> None:
-    """Mark what was recorded since a time as unpublished: the relay sends it again, and inboxes drop what they have."""
-    async with tenancy.pumping(db) as conn:
-        await conn.execute(
-            """update outbox set published_at = null, replays = replays + 1
-               where created_at >= $1 and published_at is not null""",
-            since,
-        )
-    bell.ring()
+async def replay(db: Database, since: datetime, held: asyncpg.Connection) -> None:
+    """Mark what was recorded since a time as unpublished: the relay sends it again, and inboxes drop what they have.
+
+    It goes by steps, and each time shows that the caller's own transaction is alive, which would be ended as idle else.
+    """
+    after: datetime | None = since - timedelta(microseconds=1)
+    while after:
+        async with tenancy.pumping(db) as conn:
+            until = await conn.fetchval(_CUT, after, REPLAYED)
+            await conn.execute(_AGAIN, after, until)
+        bell.ring()
+        await held.execute("select 1")
+        after = until
