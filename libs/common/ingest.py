@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache, lru_cache
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -20,6 +20,8 @@ from plaudit.common.v1.ingest_pb2 import (
 
 from . import clock, events, faults, tenancy
 from .db import ACQUIRE_SECONDS, Database
+from .errors import InvalidArgument
+from .events.broker import MAX_MESSAGE_BYTES
 from .events.emit import bell
 
 
@@ -83,7 +85,7 @@ def rejected(code: str, pointer: str, detail: str) -> ItemResult:
 _REUSED = rejected("ID_REUSED", "", "this id was used before with other content; ids are taken for ever")
 
 
-@cache
+@lru_cache(maxsize=256)
 def _statement(stream: Stream, used: tuple[str, ...]) -> str:
     """Return the statement for a batch in which only these of the stream's columns hold anything."""
     key = f"{stream.kind}_id"
@@ -199,6 +201,8 @@ def _prepared(tenant_id: uuid.UUID, stream: Stream, batch: list[Item]) -> tuple[
         events.frame(item.event, f"{prefix}{number:03d}", item.event.occurred_at, recorded_at, item.traceparent)
         for number, item in enumerate(batch)
     ]
+    if sum(map(len, frames)) > MAX_MESSAGE_BYTES - 4096:
+        raise InvalidArgument("BATCH_TOO_LARGE", "the items of one call have at most 250 KiB", pointer="/items")
     columns = zip(stream.columns, zip(*(item.values for item in batch), strict=True), strict=True)
     said = {name: list(values) for name, values in columns if any(value is not None for value in values)}
     arguments = [

@@ -249,6 +249,13 @@ async def test_a_batch_has_1_to_256_items(call, size):
     assert (await reason_of(call("RecordActivities", items=items))).reason == "BATCH_TOO_LARGE"
 
 
+async def test_a_batch_is_no_larger_than_the_message_that_tells_of_it(call):
+    words = dict.fromkeys(("channel", "source", "staff_id", "team", "site", "moment"), "x" * 1_000)
+    items = [{"activity": activity(f"a-{n}", customer_id="c-1", **words)} for n in range(100)]
+    assert (await reason_of(call("RecordActivities", items=items))).reason == "BATCH_TOO_LARGE"
+    assert (await reason_of(call("GetActivity", activity_id="a-1"))).reason == "ACTIVITY_NOT_FOUND"
+
+
 @pytest.mark.parametrize("seconds", [2**62, -(2**62)])
 async def test_a_period_may_be_as_wide_as_its_type(call, record, seconds):
     await record(activity("a-1", customer_id="c-1"))
