@@ -104,3 +104,12 @@ async def test_the_feed_can_be_followed(api, good):
     assert found["event"] == "response.received"
     assert json.loads(found["data"])["data"]["response_id"] == "resp-1"
     assert (await feed(api, cursor=found["id"]))["data"] == []
+
+
+async def test_a_revoked_key_follows_no_longer(api, client):
+    made = (await api.post("/v1/api_keys", json={"name": "n", "scopes": ["platform:read"]})).json()
+    limited = await client(made["key"])
+    async with limited.stream("GET", "/v1/events", headers={"Accept": "text/event-stream"}) as reply:
+        assert (await api.delete(f"/v1/api_keys/{made['key_id']}")).status_code == 204
+        async with asyncio.timeout(5):
+            assert [line async for line in reply.aiter_lines() if line] == [": follows"]

@@ -8,7 +8,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from .. import edge, store
+from .. import edge, problems, store
 from ..edge import rules
 
 router = edge.Router()
@@ -91,6 +91,7 @@ class _Feed:
     def __init__(self, gateway: edge.Gateway, exchange: edge.Exchange, asked: EventQuery) -> None:
         assert exchange.caller is not None
         self._gateway = gateway
+        self._exchange = exchange
         self._tenant_id = exchange.caller.tenant_id
         self._types: Any = asked.types
         self._limit = asked.limit
@@ -111,10 +112,13 @@ class _Feed:
         return await store.read_feed(self._gateway.db, self._tenant_id, after, self._types, self._limit)
 
     async def follow(self, after: int) -> AsyncIterator[bytes]:
-        """Yield events as they come, and a comment every 15 seconds of silence. Ends when the gateway goes down."""
+        """Yield events as they come, and a comment every 15 seconds of silence.
+
+        Ends when the gateway goes down, and when the caller's key is no longer good.
+        """
         yield b": follows\n\n"
         silent = 0.0
-        while not self._gateway.closing.is_set():
+        while not self._gateway.closing.is_set() and await self._is_allowed():
             found, after = await self.read(after)
             for event in found:
                 data = msgspec.json.encode(_out(event)).decode()
@@ -125,3 +129,11 @@ class _Feed:
                 silent = 0.0
             if not found:
                 await asyncio.sleep(_POLL_SECONDS)
+
+    async def _is_allowed(self) -> bool:
+        """Say whether the caller's key still opens the feed: revoked, it follows no longer than it would ask."""
+        try:
+            await self._gateway.keyring.caller(self._exchange.authorization())
+        except problems.Problem:
+            return False
+        return True
