@@ -52,6 +52,18 @@ async def test_a_repeat_far_down_the_same_batch_is_a_duplicate(api, good):
     assert (body["stored"], body["duplicates"]) == (300, 600)
 
 
+async def test_a_batch_may_be_one_item_a_thousand_times(api, good):
+    body = (await api.post("/v1/mentions/batch", json={"items": [good("mentions")] * 1000})).json()
+    assert body == {"stored": 1, "duplicates": 999, "rejected": [], "rejected_total": 0}
+
+
+async def test_a_batch_may_say_a_hundred_things_of_one_id(api, good):
+    items = [good("mentions", text=f"words {i % 100}") for i in range(200)]
+    body = (await api.post("/v1/mentions/batch", json={"items": items})).json()
+    assert (body["stored"], body["duplicates"], body["rejected_total"]) == (1, 1, 198)
+    assert {entry["code"] for entry in body["rejected"]} == {"ID_REUSED"}
+
+
 @pytest.mark.parametrize(("n", "code"), [(0, "BATCH_EMPTY"), (1001, "BATCH_TOO_LARGE")])
 async def test_a_batch_has_1_to_1000_items(api, problem, n, code):
     reply = await api.post("/v1/activities/batch", json={"items": [{}] * n})

@@ -6,7 +6,7 @@ import secrets
 import time
 import uuid
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from google.protobuf.message import Message
@@ -47,6 +47,14 @@ class LinesQuery(edge.Body):
     """The query of a batch or a stream of lines."""
 
     history: bool = False
+
+
+class _Good(NamedTuple):
+    """An item that the service may judge, and where it stood."""
+
+    number: int
+    id: str
+    item: Message
 
 
 class Intake:
@@ -140,9 +148,8 @@ class Intake:
         *,
         history: bool,
     ) -> None:
-        """Check items, hand on the good ones, and count what became of each; repeats among them go after the first."""
-        good: dict[str, tuple[int, Message]] = {}
-        again: list[tuple[int, bytes | msgspec.Raw | None]] = []
+        """Check items, hand on the good ones, and count what became of each."""
+        good: list[_Good] = []
         for count, (index, raw) in enumerate(raws):
             if count % _GROUP == _GROUP - 1:
                 # A long batch must not keep the others' requests waiting.
@@ -152,16 +159,25 @@ class Intake:
             except problems.Problem as problem:
                 tally.refuse(index, self._id_in(raw), problem)
                 continue
-            if good.setdefault(getattr(item, self._kind.id_name), (index, item))[0] != index:
-                again.append((index, raw))
-        if good:
-            # A token of its own: with the whole request's, a repeat further down would pass for our own retry.
-            context = ItemContext(request_token=secrets.token_bytes(16), history=history)
-            results = await self._submit(tenant_id, [item for _, item in good.values()], context)
-            for (item_id, (index, _)), result in zip(good.items(), results, strict=True):
-                tally.add(index, item_id, result)
-        if again:
-            await self._group(tenant_id, again, tally, history=history)
+            good.append(_Good(index, getattr(item, self._kind.id_name), item))
+        while good:
+            good = await self._firsts(tenant_id, good, tally, history=history)
+
+    async def _firsts(self, tenant_id: uuid.UUID, good: Sequence[_Good], tally: Tally, *, history: bool) -> list[_Good]:
+        """Hand on the first item of each id; return those of the same ids that say something else."""
+        first: dict[str, _Good] = {}
+        again = [one for one in good if first.setdefault(one.id, one) is not one]
+        # A token of its own: with the whole request's, a repeat further down would pass for our own retry.
+        context = ItemContext(request_token=secrets.token_bytes(16), history=history)
+        results = await self._submit(tenant_id, [one.item for one in first.values()], context)
+        answers = dict(zip(first, results, strict=True))
+        for one in first.values():
+            tally.add(one.number, one.id, answers[one.id])
+        for one in again:
+            if one.item == first[one.id].item:
+                # To the letter what was just answered: however many there are, nobody needs to be asked.
+                tally.repeat(one.number, one.id, answers[one.id])
+        return [one for one in again if one.item != first[one.id].item]
 
     def _item(self, raw: bytes | msgspec.Raw | None) -> Message:
         if raw is None or memoryview(raw).nbytes > MAX_ITEM_BYTES:

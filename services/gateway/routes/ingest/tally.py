@@ -34,6 +34,13 @@ class Tally:
         else:
             self._reject(index, item_id, result.code, result.pointer, result.detail)
 
+    def repeat(self, index: int, item_id: str, result: ItemResult) -> None:
+        """Count an item that says what another one said, of which a service has answered this."""
+        if result.status in (ITEM_STATUS_STORED, ITEM_STATUS_DUPLICATE):
+            self.duplicates += 1
+        else:
+            self.add(index, item_id, result)
+
     def _reject(self, index: int, item_id: str | None, code: str, pointer: str, detail: str) -> None:
         self.rejected_total += 1
         if len(self.rejected) < MAX_REJECTIONS:
