@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common import audit, clock, idempotency, tenancy
@@ -124,7 +125,7 @@ class CaseServicer(rpc.CaseServiceServicer):
             raise _refusal(problem)
         at = _at_of(request.at if request.HasField("at") else None, case, now)
         if request.to == CASE_STATE_REOPENED and await store.has_other_open_case(conn, case):
-            raise FailedPrecondition("CASE_ALREADY_OPEN", "this customer has another case that is open", pointer="/to")
+            raise _already_open()
         step = CaseStep(
             to=request.to,
             at=domain.stamp_of(at),
@@ -133,7 +134,11 @@ class CaseServicer(rpc.CaseServiceServicer):
             **{"from": case.state},
         )
         after = domain.moved(case, step, now=now, root_cause=request.root_cause, confirmation=request.confirmation)
-        return await self._save(conn, call, action, case, after, domain.change_of(request.to), at)
+        try:
+            return await self._save(conn, call, action, case, after, domain.change_of(request.to), at)
+        except IntegrityError:
+            # An answer that came since the look above has opened one: a customer has one open case, says the index.
+            raise _already_open() from None
 
     async def _contact(self, conn: AsyncConnection, call: Call, request: pb.AddContactRequest) -> Case:
         case = await self._locked(conn, request.case_id)
@@ -176,6 +181,10 @@ def _at_of(given: Timestamp | None, case: Case, now: datetime) -> datetime:
     if problem := domain.problem_with_at(case, at, now):
         raise refused(problem)
     return at
+
+
+def _already_open() -> FailedPrecondition:
+    return FailedPrecondition("CASE_ALREADY_OPEN", "this customer has another case that is open", pointer="/to")
 
 
 def _unknown() -> NotFound:

@@ -371,3 +371,25 @@ async def test_cases_are_listed_by_page(feedback: Feedback) -> None:
     rest = await feedback.call("ListCases", pb.ListCasesRequest(page_size=2, page_token=first.next_page_token))
     listed = [case.case_id for case in (*first.cases, *rest.cases)]
     assert listed == [case.case_id for case in reversed(made)]
+
+
+async def test_a_case_does_not_reopen_beside_one_that_opens_meanwhile(
+    feedback: Feedback, world: World, eventually: Any
+) -> None:
+    old = await closed_case(feedback)
+    conn = await world.connect("feedback", feedback.tenant_id)
+    opening = """insert into cases (tenant_id, case_id, customer_id, team, urgency, state, do_not_contact, opened_at,
+        updated_at, version) select tenant_id, 'case_new', customer_id, team, urgency, 'open', false, opened_at,
+        updated_at, 1 from cases"""
+
+    async def waits() -> bool:
+        return bool(await conn.fetchval("select count(*) from pg_locks where not granted"))
+
+    try:
+        async with conn.transaction():
+            await conn.execute(opening)
+            reopening = asyncio.create_task(refused(feedback, old, CASE_STATE_REOPENED))
+            await eventually(waits)
+        assert await reopening == "CASE_ALREADY_OPEN"
+    finally:
+        await conn.close()
