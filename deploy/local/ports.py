@@ -36,11 +36,6 @@ class Ports:
         if held := self._reserved.pop(port, None):
             held.close()
 
-    def release(self) -> None:
-        """Let other stacks have every port."""
-        for port in list(self._reserved):
-            self.give_back(port)
-
     def close(self) -> None:
         """Let other stacks have all of them."""
         for port in list(self._reserved):

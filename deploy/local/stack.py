@@ -86,7 +86,6 @@ class Stack:
         self._kept.close()
         self._ports.close()
         self.publish()
-        self._ports.release()
 
     def kill(self) -> None:
         """End everything at once."""
@@ -104,9 +103,13 @@ class Stack:
         return healthy and all(name in children for name in SERVICES) and self._stream_ready.is_set()
 
     def publish(self) -> None:
-        """Write the state for the other verbs of the command."""
+        """Write the state for the other verbs of the command; a disk that is full ends no supervision."""
+        with contextlib.suppress(OSError):
+            write_state(self.folder, self._state())
+
+    def _state(self) -> dict[str, Any]:
         children = self._supervisor.children
-        write_state(self.folder, {
+        return {
             "ready": self.is_ready(),
             "supervisor": {"pid": os.getpid(), "started": started_at(os.getpid())},
             "base_url": self.base_url,
@@ -122,7 +125,7 @@ class Stack:
             "processes": {
                 name: {"pid": child.pid, "started": child.started} for name, child in children.items() if child.pid
             },
-        })  # fmt: skip
+        }
 
     def _choose_addresses(self) -> Addresses:
         wished: Mapping[str, int] = self._before.get("ports", {})

@@ -1,5 +1,6 @@
 """Lock, ports and clock of a data folder."""
 
+import asyncio
 import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ import pytest
 from deploy.local import clock
 from deploy.local.folder import Folder, Lock, Trouble, load_secrets, supervisor_pid
 from deploy.local.ports import Ports
+from deploy.local.stack import Stack
 
 
 @pytest.fixture
@@ -101,3 +103,13 @@ def test_the_clock_is_set_advanced_and_put_back(folder: Folder):
     assert abs(clock.advance(folder, "3d") - datetime(2026, 12, 4, tzinfo=UTC)) < timedelta(seconds=5)
     clock.set_to(folder, "real")
     assert clock.read_offset(folder) == timedelta(0)
+
+
+def test_a_state_that_cannot_be_written_ends_nothing(folder: Folder):
+    stack = Stack(folder, lambda _: None)
+    try:
+        folder.root.joinpath(".state.json").mkdir()
+        stack.publish()
+        assert not folder.state.exists()
+    finally:
+        asyncio.run(stack.stop())
