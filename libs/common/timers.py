@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,8 +26,6 @@ from .db import Database
 from .errors import NotFound, is_transient
 from .settings import ServiceSettings
 
-CLAIM = 500
-"""Rows of one kind and tenant handled in one transaction."""
 POLL_SECONDS = 0.25
 """How late a due row may be noticed when nothing else happens."""
 _log = logging.getLogger(__name__)
@@ -52,6 +51,8 @@ class Timer:
 
     kind: str
     on_due: Callable[[asyncpg.Connection, uuid.UUID, Sequence[str], datetime], Awaitable[None]]
+    at_once: int = 500
+    """Rows of one tenant in one transaction: a short one lets calls and consumers pass."""
 
 
 async def schedule(
@@ -73,14 +74,16 @@ async def run(database: Database, timers: Sequence[Timer]) -> None:
     wait = 0.05
     while True:
         try:
-            async with tenancy.pumping(database) as conn:
-                due = await conn.fetch(_FIND, clock.now())
-            more = False  # where more than one claim waits, come back at once
-            for row in due:
-                if timer := kinds.get(row["kind"]):
-                    more |= await _handle(database, timer, row["tenant_id"]) and row["n"] > CLAIM
+            rows = await database.pump.fetch(_FIND, clock.now())
+            due = [(kinds[row["kind"]], row["tenant_id"], row["n"]) for row in rows if row["kind"] in kinds]
+            while due:
+                for timer, tenant_id, _ in due:
+                    began = time.monotonic()
+                    await _handle(database, timer, tenant_id)
+                    await asyncio.sleep(time.monotonic() - began)  # half the time at most: whoever waits goes first
+                due = [(timer, tenant_id, n - timer.at_once) for timer, tenant_id, n in due if n > timer.at_once]
             wait = 0.05
-            await asyncio.sleep(0 if more else POLL_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
         except Exception as error:
             if not is_transient(error):
                 raise
@@ -89,11 +92,11 @@ async def run(database: Database, timers: Sequence[Timer]) -> None:
             wait = min(2.0, wait * 2)
 
 
-async def _handle(database: Database, timer: Timer, tenant_id: uuid.UUID) -> bool:
+async def _handle(database: Database, timer: Timer, tenant_id: uuid.UUID) -> None:
     now = clock.now()
     try:
         async with tenancy.hot(database, tenant_id) as conn:
-            ids = [row["id"] for row in await conn.fetch(_CLAIM, tenant_id, timer.kind, now, CLAIM)]
+            ids = [row["id"] for row in await conn.fetch(_CLAIM, tenant_id, timer.kind, now, timer.at_once)]
             if ids:
                 await timer.on_due(conn, tenant_id, ids, now)
             faults.hit("timer.before_commit")
@@ -104,8 +107,6 @@ async def _handle(database: Database, timer: Timer, tenant_id: uuid.UUID) -> boo
         _log.exception("timer failed", extra={"kind": timer.kind})
         async with tenancy.hot(database, tenant_id) as conn:
             await conn.execute(_POSTPONE, tenant_id, timer.kind, now)
-        return False
-    return bool(ids)
 
 
 # --- jobs ---------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import asyncpg
 
-from libs.common import clock, ingest, timers
+from libs.common import clock, timers
 from libs.common.events import Batch, Handler
 from plaudit.feedback.v1.feedback_events_pb2 import ResponseRecorded
 from plaudit.profile.v1.profile_events_pb2 import ActivityRecorded, ActivityVoided, CustomerChanged
@@ -38,7 +38,7 @@ async def on_activity_recorded(conn: asyncpg.Connection, batch: Batch[ActivityRe
 async def on_activity_voided(conn: asyncpg.Connection, batch: Batch[ActivityVoided]) -> None:
     """Leave the activities out of every sum, even those that come later."""
     facts = [event.payload for event in batch.events]
-    voided_at = {fact.activity_id: fact.voided_at.ToDatetime(clock.now().tzinfo) for fact in facts}
+    voided_at = {fact.activity_id: clock.instant(fact.voided_at) for fact in facts}
     await store.add_voids(conn, batch.tenant_id, domain.ACTIVITY, voided_at)
     await _mark(conn, batch.tenant_id, {fact.customer_id for fact in facts if fact.customer_id})
 
@@ -59,12 +59,8 @@ async def _add(
     silent: Collection[str],
 ) -> None:
     """Append the rows whose sources were never seen; remember the customers of whom a fact says nothing."""
-    if rows:
-        new = await ingest.claim(conn, tenant_id, f"signal.{kind}", list(rows))
-        fresh = [rows[source_id] for source_id in sorted(new)]
-        if fresh:
-            await store.add_signals(conn, tenant_id, fresh, clock.now())
-            await _mark(conn, tenant_id, {row.customer_id for row in fresh})
+    if rows and await store.add_signals(conn, tenant_id, kind, rows, clock.now()):
+        await _mark(conn, tenant_id, {row.customer_id for row in rows.values()})
     if stubs := sorted(silent):
         await store.add_stubs(conn, tenant_id, stubs)
 
@@ -76,7 +72,7 @@ async def _mark(conn: asyncpg.Connection, tenant_id: uuid.UUID, customer_ids: Co
     """
     marks = domain.marks_of(customer_ids, secrets.token_hex(4))
     delay = min(_LONGEST_DELAY, len(customer_ids) * _DELAY)
-    await timers.schedule(conn, tenant_id, "score", marks, clock.now() + delay)
+    await timers.schedule(conn, tenant_id, domain.LOOK, marks, clock.now() + delay)
 
 
 HANDLERS = (

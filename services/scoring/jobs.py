@@ -1,7 +1,7 @@
 """Scoring's long work: `python -m services.scoring.jobs TENANT JOB` does one job; the service starts it."""
 
-import secrets
 import uuid
+from datetime import UTC, datetime, time
 from typing import Any
 
 import asyncpg
@@ -41,20 +41,18 @@ async def _tell(conn: asyncpg.Connection, tenant_id: uuid.UUID, customer_ids: li
     now = clock.now()
     told = await store.list_told(conn, tenant_id, customer_ids)
     sums = await store.list_sums(conn, tenant_id, customer_ids, now)
-    differing: dict[str, tuple[domain.Score, int]] = {}
-    moved: list[str] = []
+    differing: dict[str, domain.News] = {}
     for customer_id in customer_ids:
         score = domain.totals_of(sums.get(customer_id, ()), now)
         before = told.get(customer_id, store.NOTHING)
         if not before.is_exactly(score):
-            differing[customer_id] = (score, before.version + 1)
-            if domain.has_moved(before.value, score.value):
-                moved.append(customer_id)
+            differing[customer_id] = domain.news_of(score, before.version + 1, now)
     await store.save_scores(conn, tenant_id, differing, now)
-    await emit(conn, tenant_id, [store.to_event(customer_id, *news, now) for customer_id, news in differing.items()])
-    # Nobody had noticed these: they may lack the timer that looks when time alone will have moved them again. The marks
-    # are new rows, so that this never waits for one that a running timer holds while that waits for the lock.
-    await timers.schedule(conn, tenant_id, "score", domain.marks_of(moved, secrets.token_hex(4)), now)
+    await emit(conn, tenant_id, store.to_events(differing, now))
+    # Nobody had noticed these: there may be no timer for the day when time alone will have moved them again.
+    if days := [news.moves_on for news in differing.values() if news.moves_on]:
+        midnight = datetime.combine(min(days), time(), UTC)
+        await timers.schedule(conn, tenant_id, domain.DRIFT, [min(days).isoformat()], midnight)
     return len(differing)
 
 

@@ -2,11 +2,12 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import NamedTuple
 
 import asyncpg
 
+from libs.common import clock
 from plaudit.profile.v1.profile_events_pb2 import CustomerChanged
 from plaudit.scoring.v1.scoring_events_pb2 import ScoreChanged
 
@@ -20,39 +21,38 @@ _COUNTING = """s.tenant_id = $1 and s.counts_from <= $3 and not exists (
     select from voids v
     where v.tenant_id = s.tenant_id and v.source_kind = s.source_kind and v.source_id = s.source_id)"""
 
-_ADD_SIGNALS = """insert into signals (
-    tenant_id, recorded_at, customer_id, source_kind, source_id, signal, dimension, weight_micros,
+# The claim that `ingest.claim` makes, and what it is made for, in one round trip.
+_ADD_SIGNALS = """with input as (
+    select * from unnest($4::text[], $5::text[], $6::text[], $7::smallint[], $8::int[], $9::timestamptz[],
+        $10::timestamptz[]) as t(source_id, customer_id, signal, dimension, weight_micros, occurred_at, counts_from)),
+taken as (
+    insert into seen (tenant_id, kind, id, received_at) select $1, 'signal.' || $3, source_id, $2 from input
+    on conflict do nothing returning id)
+insert into signals (
+    tenant_id, recorded_at, source_kind, source_id, customer_id, signal, dimension, weight_micros,
     occurred_at, counts_from, day)
-select $1, $2, t.customer_id, t.source_kind, t.source_id, t.signal, t.dimension, t.weight_micros, t.occurred_at,
-    least(t.counts_from, $2), (t.occurred_at at time zone 'UTC')::date from unnest(
-    $3::text[], $4::text[], $5::text[], $6::text[], $7::smallint[], $8::int[], $9::timestamptz[], $10::timestamptz[])
-    as t(customer_id, source_kind, source_id, signal, dimension, weight_micros, occurred_at, counts_from)"""
+select $1, $2, $3, input.source_id, input.customer_id, input.signal, input.dimension, input.weight_micros,
+    input.occurred_at, least(input.counts_from, $2), (input.occurred_at at time zone 'UTC')::date
+from input join taken on taken.id = input.source_id"""
 
 
 async def add_signals(
     conn: asyncpg.Connection,
     tenant_id: uuid.UUID,
-    rows: Sequence[domain.Row],
+    source_kind: str,
+    rows: Mapping[str, domain.Row],
     recorded_at: datetime,
-) -> None:
-    """Append signals to the ledger. Their sources are claimed already: nothing here looks for repeats.
+) -> bool:
+    """Append the signals whose sources were never seen; say whether there were any.
 
     A sender's clock may run ahead of ours: what is here counts at once.
     """
-    entries = [row.entry for row in rows]
-    await conn.execute(
-        _ADD_SIGNALS,
-        tenant_id,
-        recorded_at,
-        [row.customer_id for row in rows],
-        [entry.kind for entry in entries],
-        [entry.id for entry in entries],
-        [entry.signal for entry in entries],
-        [_CODES[entry.dimension] for entry in entries],
-        [entry.weight for entry in entries],
-        [entry.occurred_at for entry in entries],
-        [row.counts_from for row in rows],
-    )
+    values = [
+        (source_id, customer_id, entry.signal, _CODES[entry.dimension], entry.weight, entry.occurred_at, counts_from)
+        for source_id, (customer_id, entry, counts_from) in sorted(rows.items())
+    ]
+    columns = (list(column) for column in zip(*values, strict=True))
+    return await conn.execute(_ADD_SIGNALS, tenant_id, recorded_at, source_kind, *columns) != "INSERT 0 0"
 
 
 async def add_voids(
@@ -189,12 +189,14 @@ class Told(NamedTuple):
         version: grows by one with every telling; 0 if nothing was told yet.
         dimensions: micro-points, in the order of `domain.DIMENSIONS`.
         model_version: of the model that it was computed by.
+        moves_on: the UTC day on which time alone will have moved it by a point.
     """
 
     value: int | None
     version: int
     dimensions: tuple[int, ...] = (0,) * len(domain.DIMENSIONS)
     model_version: str = domain.MODEL_VERSION
+    moves_on: date | None = None
 
     def is_exactly(self, score: domain.Score) -> bool:
         """Say whether a score is what was told, to the micro-point; without a value nothing is what no value is."""
@@ -213,7 +215,7 @@ async def lock_scores(conn: asyncpg.Connection, tenant_id: uuid.UUID) -> None:
     await conn.execute("select pg_advisory_xact_lock(hashtextextended('scores ' || $1::text, 0))", str(tenant_id))
 
 
-_LIST_TOLD = """select customer_id, value_micros, version, model_version,
+_LIST_TOLD = """select customer_id, value_micros, version, model_version, moves_on,
     satisfaction_micros, loyalty_micros, advocacy_micros, influence_micros
 from scores where tenant_id = $1 and customer_id = any($2)"""
 
@@ -222,31 +224,31 @@ async def list_told(conn: asyncpg.Connection, tenant_id: uuid.UUID, customer_ids
     """Return what was told of many customers; those of whom nothing was are left out."""
     rows = await conn.fetch(_LIST_TOLD, tenant_id, customer_ids)
     return {
-        customer_id: Told(value, version, tuple(dimensions), model_version)
-        for customer_id, value, version, model_version, *dimensions in rows
+        customer_id: Told(value, version, tuple(dimensions), model_version, moves_on)
+        for customer_id, value, version, model_version, moves_on, *dimensions in rows
     }
 
 
 _SAVE_SCORES = """insert into scores (
     tenant_id, model_version, as_of, customer_id, value_micros, satisfaction_micros, loyalty_micros, advocacy_micros,
-    influence_micros, version)
+    influence_micros, version, moves_on)
 select $1, $2, $3, t.* from unnest(
-    $4::text[], $5::int[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[]) as t
+    $4::text[], $5::int[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::date[]) as t
 on conflict (tenant_id, customer_id) do update set
     value_micros = excluded.value_micros, satisfaction_micros = excluded.satisfaction_micros,
     loyalty_micros = excluded.loyalty_micros, advocacy_micros = excluded.advocacy_micros,
     influence_micros = excluded.influence_micros, model_version = excluded.model_version, as_of = excluded.as_of,
-    version = excluded.version"""
+    version = excluded.version, moves_on = excluded.moves_on"""
 
 
 async def save_scores(
     conn: asyncpg.Connection,
     tenant_id: uuid.UUID,
-    moved: Mapping[str, tuple[domain.Score, int]],
+    moved: Mapping[str, domain.News],
     as_of: datetime,
 ) -> None:
-    """Keep what is being told: customer to score and version. The caller holds the tenant's lock."""
-    scores = [score for score, _ in moved.values()]
+    """Keep what is being told of each customer. The caller holds the tenant's lock."""
+    scores = [news.score for news in moved.values()]
     await conn.execute(
         _SAVE_SCORES,
         tenant_id,
@@ -255,19 +257,46 @@ async def save_scores(
         list(moved),
         [score.value for score in scores],
         *([score.dimensions.get(dimension, 0) for score in scores] for dimension in domain.DIMENSIONS),
-        [version for _, version in moved.values()],
+        [news.version for news in moved.values()],
+        [news.moves_on for news in moved.values()],
     )
 
 
-def to_event(customer_id: str, score: domain.Score, version: int, as_of: datetime) -> ScoreChanged:
-    """Return the event that tells of a score."""
-    event = ScoreChanged(
-        customer_id=customer_id,
-        value=None if score.value is None else score.value / domain.POINT,
-        model_version=domain.MODEL_VERSION,
-        version=version,
+async def plan_drift(conn: asyncpg.Connection, tenant_id: uuid.UUID, days: Mapping[str, date | None]) -> None:
+    """Keep when time alone will have moved scores of which nothing is told now. The caller holds the tenant's lock."""
+    await conn.execute(
+        """update scores s set moves_on = t.day from unnest($2::text[], $3::date[]) as t(customer_id, day)
+           where s.tenant_id = $1 and s.customer_id = t.customer_id""",
+        tenant_id,
+        list(days),
+        list(days.values()),
     )
-    for dimension, micros in score.dimensions.items():
-        setattr(event, dimension, micros / domain.POINT)
-    event.as_of.FromDatetime(as_of)
-    return event
+
+
+async def list_drifting(conn: asyncpg.Connection, tenant_id: uuid.UUID, by: date, limit: int) -> list[str]:
+    """Return whose scores time alone has moved by a day, the longest overdue first."""
+    query = "select customer_id from scores where tenant_id = $1 and moves_on <= $2 order by moves_on limit $3"
+    return [row["customer_id"] for row in await conn.fetch(query, tenant_id, by, limit)]
+
+
+async def next_drift(conn: asyncpg.Connection, tenant_id: uuid.UUID) -> date | None:
+    """Return the next day on which time alone will have moved a score."""
+    query = "select moves_on from scores where tenant_id = $1 and moves_on is not null order by moves_on limit 1"
+    day: date | None = await conn.fetchval(query, tenant_id)
+    return day
+
+
+def to_events(moved: Mapping[str, domain.News], as_of: datetime) -> list[ScoreChanged]:
+    """Return the events that tell of scores."""
+    stamp = clock.stamp(as_of)
+    return [
+        ScoreChanged(
+            customer_id=customer_id,
+            value=None if score.value is None else score.value / domain.POINT,
+            model_version=domain.MODEL_VERSION,
+            as_of=stamp,
+            version=version,
+            **{dimension: micros / domain.POINT for dimension, micros in score.dimensions.items() if micros},
+        )
+        for customer_id, (score, version, _) in moved.items()
+    ]

@@ -60,4 +60,6 @@ scores = sa.Table(
     sa.Column("model_version", sa.Text, nullable=False),
     sa.Column("as_of", sa.DateTime(timezone=True), nullable=False),
     sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("moves_on", sa.Date),
+    sa.Index("scores_drift", "tenant_id", "moves_on", postgresql_where=sa.text("moves_on is not null")),
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from math import ceil, log2
 from typing import NamedTuple
 
 from plaudit.feedback.v1.feedback_events_pb2 import ResponseRecorded
@@ -11,6 +12,7 @@ from plaudit.scoring.v1.scoring_service_pb2 import Interval
 from .score import (
     BASE,
     DIMENSIONS,
+    HALF_LIFE_DAYS,
     HIGHEST,
     LOWEST,
     POINT,
@@ -26,6 +28,8 @@ RESPONSE, ACTIVITY = "response", "activity"
 """Kinds of sources."""
 REPLAY = "replay"
 """The job that computes every score anew."""
+LOOK, DRIFT = "score", "drift"
+"""Kinds of timers: scores to look at, and days on which time alone moves some."""
 _MARK, _MARKED_AT_ONCE = "/", 16
 
 
@@ -50,6 +54,20 @@ class Sum(NamedTuple):
     day: date
     dimension: str
     weight: int
+
+
+class News(NamedTuple):
+    """What is told of a score.
+
+    Attributes:
+        score: as of now.
+        version: one more than that of what was told before.
+        moves_on: the UTC day on which time alone will have moved it by a point; None for never.
+    """
+
+    score: Score
+    version: int
+    moves_on: date | None
 
 
 def row_of_answer(answer: ResponseRecorded) -> Row | None:
@@ -156,23 +174,26 @@ def days_until_moved(dimensions: Mapping[str, int], told: int | None) -> int | N
         Days, at least 1. Rounding may make it a day early: whoever wakes then looks again.
     """
     above = sum(dimensions.values())
-    if told is None or not above:
+    if told is None or not has_moved(told, BASE):
         return None
-
-    def moved_after(days: int) -> bool:
-        value = min(max(BASE + round(above * decay_factor(days)), LOWEST), HIGHEST)
-        return has_moved(told, value)
-
-    if not has_moved(told, BASE):
+    side = 1 if above > 0 else -1
+    then = side * (told - BASE) - POINT
+    if not above or then < 0:
         return None
-    late = 1
-    while not moved_after(late):
-        late *= 2
-    early = late // 2
-    while late - early > 1:
-        middle = (early + late) // 2
-        early, late = (early, middle) if moved_after(middle) else (middle, late)
-    return late
+    # Half a micro-point is what rounding may add; the last term is what a float may be wrong by.
+    days = HALF_LIFE_DAYS * log2(max(side * above / (then + 0.5), 1))
+    return max(ceil(days - 1e-9), 1)
+
+
+def day_of_move(score: Score, told: int | None, now: datetime) -> date | None:
+    """Return the UTC day on which time alone will have moved a score by a point from what was told, or None."""
+    days = days_until_moved(score.dimensions, told)
+    return None if days is None else now.date() + timedelta(days=days)
+
+
+def news_of(score: Score, version: int, now: datetime) -> News:
+    """Return what is told of a score that is worked out now, UTC."""
+    return News(score, version, day_of_move(score, score.value, now))
 
 
 def boundaries(after: datetime, end: datetime, interval: "Interval.ValueType", limit: int) -> list[datetime]:

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from libs.common import clock
 from plaudit.event.v1.event_batch_pb2 import EventBatch
 from plaudit.profile.v1.profile_events_pb2 import ActivityVoided
 from plaudit.scoring.v1.scoring_events_pb2 import ScoreChanged
-from services.scoring.timers import on_due_score
+from services.scoring.timers import on_due_drift, on_due_score
 
 from .conftest import activity, response
 
@@ -61,30 +61,37 @@ async def test_a_move_by_less_than_a_point_is_not_told(tell, told, eventually, a
     now = clock.now()
     await tell(activity("a1", "ann", "purchase.completed", at=now))
     await eventually(lambda: _all(told(), 1))
+    first = await _moves_on(app, tenant)
     await tell(activity("a2", "ann", "purchase.completed", at=now - timedelta(days=200)))
-    await eventually(lambda: _waits(app, tenant, "ann"))
+    await eventually(lambda: _is_other(_moves_on(app, tenant), first))
     assert len(await told()) == 1
 
 
 async def test_time_alone_is_told_on_the_day_it_has_moved_the_score(tell, told, eventually, app, tenant):
     await tell(response("r1", "ann", 10, at=clock.now()))
     await eventually(lambda: _all(told(), 1))
-    due_at = await eventually(lambda: _waits(app, tenant, "ann"))
-    await on_due_score(app, tenant, ["ann"], due_at - timedelta(days=1))
+    day = await _moves_on(app, tenant)
+    at = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    assert await _drifts_at(app, tenant) == [at]
+    await on_due_drift(app, tenant, [], at - timedelta(seconds=1))
     assert len(await told()) == 1
-    await on_due_score(app, tenant, ["ann"], due_at)
+    await on_due_drift(app, tenant, [], at)
     last = (await told())[-1]
     assert last.version == 2
     assert 18 < last.value - 50 <= 19
+    assert await _moves_on(app, tenant) > day
+    assert len(await _drifts_at(app, tenant)) == 2
 
 
-async def test_the_wait_for_the_next_move_begins_anew(tell, told, eventually, app, tenant):
-    await tell(response("r1", "ann", 10, at=clock.now()))
-    await eventually(lambda: _all(told(), 1))
-    due_at = await eventually(lambda: _waits(app, tenant, "ann"))
-    await app.execute("delete from timers where tenant_id = $1", tenant)
-    await on_due_score(app, tenant, ["ann"], due_at)
-    assert await _waits(app, tenant, "ann") > due_at
+async def test_more_drifting_than_one_transaction_takes_come_next(tell, told, eventually, app, tenant, monkeypatch):
+    monkeypatch.setattr("services.scoring.timers.DRIFTING_AT_ONCE", 2)
+    now = clock.now()
+    await tell(*(response(f"r{number}", f"c{number}", 10, at=now) for number in range(5)))
+    await eventually(lambda: _all(told(), 5))
+    later = now + timedelta(days=30)
+    for wanted in (7, 9, 10, 10):
+        await on_due_drift(app, tenant, [], later)
+        assert len(await told()) == wanted
 
 
 async def test_a_repeated_wake_tells_nothing(tell, told, eventually, app, tenant):
@@ -99,7 +106,14 @@ async def _all(told, wanted):
     return found if len(found) >= wanted else None
 
 
-async def _waits(app, tenant, timer_id):
-    return await app.fetchval(
-        "select due_at from timers where tenant_id = $1 and kind = 'score' and id = $2", tenant, timer_id
-    )
+async def _moves_on(app, tenant):
+    return await app.fetchval("select moves_on from scores where tenant_id = $1 and customer_id = 'ann'", tenant)
+
+
+async def _drifts_at(app, tenant):
+    rows = await app.fetch("select due_at from timers where tenant_id = $1 and kind = 'drift' order by 1", tenant)
+    return [row["due_at"] for row in rows]
+
+
+async def _is_other(found, first):
+    return await found != first
