@@ -143,6 +143,8 @@ class Client:
     accepted: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     """(noun, id) of everything that was answered 2xx, with its content."""
     refused: set[tuple[str, str]] = field(default_factory=set)
+    unknown: set[tuple[str, str]] = field(default_factory=set)
+    """What no answer came for in all the time that the retry rule allows: stored once, or not at all."""
     errors: list[str] = field(default_factory=list)
     retries: Counter[str] = field(default_factory=Counter)
     _http: httpx.AsyncClient | None = None
@@ -180,30 +182,30 @@ class Client:
                 wait = float(answer.headers.get("retry-after", wait))
             await asyncio.sleep(random.uniform(0, wait))  # noqa: TID251
             wait = min(5.0, max(0.1, wait * 2))
-        self.errors.append(f"{method} {path}: gave up")
         return None
 
     async def single(self, noun: str, item: dict[str, Any]) -> None:
         """Send one fact."""
         answer = await self.request("POST", f"/v1/{noun}", json=item)
-        if answer is not None:
+        if answer is None:
+            self.unknown.add(_key(noun, item))
+        else:
             self._note(noun, item, accepted=answer.status_code in (200, 201), answer=answer)
 
     async def batch(self, noun: str, items: list[dict[str, Any]]) -> None:
         """Send a batch."""
-        answer = await self.request("POST", f"/v1/{noun}/batch", json={"items": items})
-        if answer is not None:
-            self._note_many(noun, items, answer)
+        self._note_many(noun, items, await self.request("POST", f"/v1/{noun}/batch", json={"items": items}))
 
     async def stream(self, noun: str, items: list[dict[str, Any]]) -> None:
         """Send NDJSON."""
         body = "".join(json.dumps(item) + "\n" for item in items).encode()
         headers = {"Content-Type": "application/x-ndjson"}
-        answer = await self.request("POST", f"/v1/{noun}", content=body, headers=headers)
-        if answer is not None:
-            self._note_many(noun, items, answer)
+        self._note_many(noun, items, await self.request("POST", f"/v1/{noun}", content=body, headers=headers))
 
-    def _note_many(self, noun: str, items: list[dict[str, Any]], answer: httpx.Response) -> None:
+    def _note_many(self, noun: str, items: list[dict[str, Any]], answer: httpx.Response | None) -> None:
+        if answer is None:
+            self.unknown.update(_key(noun, item) for item in items)
+            return
         if answer.status_code != 200:
             self.errors.append(f"{noun}: {answer.status_code} {answer.text[:300]}")
             return
@@ -214,13 +216,17 @@ class Client:
             self._note(noun, item, accepted=index not in rejected)
 
     def _note(self, noun: str, item: dict[str, Any], *, accepted: bool, answer: httpx.Response | None = None) -> None:
-        key = (noun, item.get("activity_id") or item.get("response_id") or item.get("mention_id") or "")
+        key = _key(noun, item)
         if accepted:
             self.accepted[key] = item
         else:
             self.refused.add(key)
             if answer is not None and answer.status_code >= 500:
                 self.errors.append(f"{noun}: {answer.status_code} {answer.text[:300]}")
+
+
+def _key(noun: str, item: dict[str, Any]) -> tuple[str, str]:
+    return noun, item.get("activity_id") or item.get("response_id") or item.get("mention_id") or ""
 
 
 def activity(number: int, customers: int = 300) -> dict[str, Any]:

@@ -33,6 +33,7 @@ async def test_sigterm_to_each_service_under_load_costs_a_client_nothing(
     stopping.set()
     await asyncio.gather(*running)
     assert client.errors == []
+    assert not client.unknown
 
     async def counted() -> bool:
         rows = await stack.fetch(
