@@ -111,7 +111,7 @@ async def _assert_counted_once(stack: Stack, client: Client) -> None:
     found = await ledger()
     assert found == wanted
     for service, noun, key in (("profile", "activities", "activity_id"), ("feedback", "responses", "response_id")):
-        rows = await stack.fetch(service, f"select {key} from {noun} where tenant_id = $1", tenant)  # noqa: S608
+        rows = await stack.fetch(service, f"select {key} from {noun} where tenant_id = $1", tenant)
         stored = Counter((noun, row[key]) for row in rows)
         assert {name: times for name, times in stored.items() if name not in unknown} == {
             name: 1 for name in wanted if name[0] == noun
