@@ -22,6 +22,8 @@ class ProgramServicer(rpc.ProgramServiceServicer):
         self._db = db
 
     async def GetProgram(self, request: pb.GetProgramRequest, context: Context) -> pb.GetProgramResponse:
+        if "\0" in request.key:
+            raise InvalidArgument("PROGRAM_INVALID", "the character NUL is not allowed", pointer="/key")
         async with tenancy.transaction(self._db, context) as conn:
             program = await store.get_program(conn, request.key)
         if program is None:

@@ -54,17 +54,24 @@ class ScoreServicer(rpc.ScoreServiceServicer):
             return await idempotency.once(conn, context, call, request, pb.ReplayScoresResponse, start)
 
     async def GetJob(self, request: pb.GetJobRequest, context: Context) -> pb.GetJobResponse:
+        _check_text(request.job_id, "job_id")
         tenant_id = tenancy.call_of(context).tenant_id
         async with tenancy.hot(self._db, tenant_id) as conn:
             return pb.GetJobResponse(job=await timers.find_job(conn, tenant_id, request.job_id))
 
     async def _rows(self, context: Context, customer_id: str, as_of: datetime) -> list[domain.Row]:
+        _check_text(customer_id, "customer_id")
         tenant_id = tenancy.call_of(context).tenant_id
         async with tenancy.hot(self._db, tenant_id) as conn:
             rows = await store.list_rows(conn, tenant_id, customer_id, as_of)
             if not rows and not await store.is_seen(conn, tenant_id, customer_id):
                 raise NotFound("CUSTOMER_NOT_FOUND", "nothing is known of a customer with this id")
         return rows
+
+
+def _check_text(value: str, field: str) -> None:
+    if "\0" in value:
+        raise InvalidArgument("TEXT_INVALID", "the character NUL is not allowed", pointer=f"/{field}")
 
 
 def _period(request: pb.ListScorePointsRequest, now: datetime) -> tuple[datetime, datetime]:

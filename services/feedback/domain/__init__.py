@@ -36,7 +36,13 @@ from .changes import (
 from .clocks import DEFAULT_POLICY, SlaPolicy, clocks_of, is_overdue, next_due_at
 from .comparisons import Sides, mixed_of, p_value_of, start_before
 from .defaults import DEFAULT_TEAM, default_clocks_of, first_due_at, overdue_from
-from .forms import problem_with_form, problem_with_request, problem_with_step_texts, problem_with_update
+from .forms import (
+    problem_with_form,
+    problem_with_id,
+    problem_with_request,
+    problem_with_step_texts,
+    problem_with_update,
+)
 from .metrics import METRICS, Counts, Estimate, category_of, ces, ces_easy, csat, net_of, nps, nps_clustered
 from .moves import UPDATABLE, case_event, change_of, contacted, is_past, moved, settled_at, updated
 from .periods import INTERVALS, end_of, problem_with_period, series_of, sorted_keys, span_of, start_of
@@ -110,6 +116,7 @@ __all__ = [
     "problem_with_calendar",
     "problem_with_contact",
     "problem_with_form",
+    "problem_with_id",
     "problem_with_mention",
     "problem_with_occurred_at",
     "problem_with_period",

@@ -59,7 +59,9 @@ class ResponseServicer(rpc.ResponseServiceServicer):
             return await store.list_responses(conn, request)
 
     async def _surveys_of(self, call: Call, request: pb.RecordResponsesRequest) -> Mapping[str, Survey]:
-        keys = {item.response.survey for item in request.items if item.response.survey}
+        named = {item.response.survey for item in request.items if item.response.survey}
+        # What no key can be is refused with its item; to ask for it would cost the others.
+        keys = {key for key in named if not domain.problem_with_id(key, "/survey")}
         if not keys:
             return {}
         async with tenancy.hot(self._db, call) as conn:

@@ -30,6 +30,7 @@ _FAR = timedelta(hours=24)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _CURRENCY = re.compile(r"[A-Z]{3}")
+_HALF_ESCAPED = re.compile(r"\\u[dD][89a-fA-F]").search
 
 
 class Problem(NamedTuple):
@@ -90,7 +91,11 @@ def problem_with_object(raw: bytes, pointer: str) -> Problem | None:
     if len(raw) > MAX_JSON_BYTES:
         return Problem("ITEM_TOO_LARGE", pointer, "at most 16 KiB of JSON")
     try:
-        value = json.loads(raw, parse_constant=_refuse)
+        text = raw.decode()
+        value = json.loads(text, parse_constant=_refuse)
+        if _HALF_ESCAPED(text):
+            # Half a character, which JSON's grammar allows, is no text that can be kept.
+            json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return Problem("JSON_INVALID", pointer, "not JSON")
     if not isinstance(value, dict):

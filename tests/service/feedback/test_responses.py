@@ -111,6 +111,7 @@ async def test_another_tenant_finds_nothing(feedback: Feedback) -> None:
     ("fields", "code", "pointer"),
     [
         ({"survey": "never-put"}, "SURVEY_UNKNOWN", "/survey"),
+        ({"survey": "a\0b"}, "TEXT_INVALID", "/survey"),
         ({"metric": None}, "METRIC_MISSING", "/metric"),
         ({"scale": "1-5"}, "SCALE_UNSUPPORTED", "/scale"),
         ({"scale": "1-10", "score": 0}, "SCORE_OUT_OF_RANGE", "/score"),

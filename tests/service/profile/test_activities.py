@@ -124,6 +124,8 @@ async def test_one_bad_item_costs_the_others_nothing(record, count):
         ({"site": "x" * 1001}, "ITEM_TOO_LARGE", "/site"),
         ({"act": {"evidence_url": "javascript:alert(1)"}}, "URL_INVALID", "/act/evidence_url"),
         ({"properties": b"{"}, "JSON_INVALID", "/properties"),
+        ({"properties": b'{"a": "\\ud800"}'}, "JSON_INVALID", "/properties"),
+        ({"properties": '{"a": 1}'.encode("utf-16")}, "JSON_INVALID", "/properties"),
         ({"properties": b'{"a": NaN}'}, "JSON_INVALID", "/properties"),
         ({"properties": b'{"a": 1e400}'}, "OUT_OF_RANGE", "/properties/a"),
         ({"properties": b'{"a/b": "\\u0000"}'}, "TEXT_INVALID", "/properties/a~1b"),

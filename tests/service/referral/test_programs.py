@@ -100,6 +100,10 @@ async def test_a_program_that_is_wrong_is_refused_with_its_field(save, get):
     assert (await reason_of(get("spring"))).reason == "PROGRAM_NOT_FOUND"
 
 
+async def test_a_key_that_cannot_be_kept_is_refused(get):
+    assert (await reason_of(get("a\0b"))).reason == "PROGRAM_INVALID"
+
+
 async def test_another_tenant_sees_nothing(save, get):
     await save(program())
     assert (await reason_of(get("spring", uuid.uuid4()))).reason == "PROGRAM_NOT_FOUND"

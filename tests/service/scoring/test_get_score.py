@@ -85,6 +85,12 @@ async def test_an_id_never_seen_is_not_found(get_score):
     assert from_rpc(refused.value).reason == "CUSTOMER_NOT_FOUND"
 
 
+async def test_an_id_that_cannot_be_kept_is_refused(get_score):
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await get_score("a\0b")
+    assert from_rpc(refused.value).reason == "TEXT_INVALID"
+
+
 async def test_a_fact_of_tomorrow_counts_today_and_not_yesterday(tell, get_score, eventually, ledger_of, tenant):
     now = clock.now()
     await tell(response("r1", "ann", 10, at=now + timedelta(hours=20), received_at=now))
