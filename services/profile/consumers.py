@@ -1,7 +1,5 @@
 """What profile learns from events: the blocks of the 360 view that other services fill."""
 
-from datetime import UTC
-
 import asyncpg
 
 from libs.common import clock
@@ -42,8 +40,8 @@ async def on_case_changed(conn: asyncpg.Connection, batch: Batch[CaseChanged]) -
             e.payload.case_id,
             e.payload.customer_id,
             e.payload.state not in _OVER,
-            e.payload.opened_at.ToDatetime(UTC),
-            e.payload.changed_at.ToDatetime(UTC),
+            clock.instant(e.payload.opened_at),
+            clock.instant(e.payload.changed_at),
             e.payload.version,
         )
         for e in batch.events
@@ -64,7 +62,7 @@ async def on_score_changed(conn: asyncpg.Connection, batch: Batch[ScoreChanged])
             e.payload.advocacy,
             e.payload.influence,
             e.payload.model_version,
-            e.payload.as_of.ToDatetime(UTC),
+            clock.instant(e.payload.as_of),
         )
         for e in batch.events
     ]

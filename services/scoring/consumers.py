@@ -3,7 +3,7 @@
 import secrets
 import uuid
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import asyncpg
 
@@ -40,7 +40,8 @@ async def on_activity_voided(conn: asyncpg.Connection, batch: Batch[ActivityVoid
     facts = [event.payload for event in batch.events]
     voided_at = {fact.activity_id: clock.instant(fact.voided_at) for fact in facts}
     await store.add_voids(conn, batch.tenant_id, domain.ACTIVITY, voided_at)
-    await _mark(conn, batch.tenant_id, {fact.customer_id for fact in facts if fact.customer_id})
+    marks, due_at = _look({fact.customer_id for fact in facts if fact.customer_id})
+    await timers.schedule(conn, batch.tenant_id, domain.LOOK, marks, due_at)
 
 
 async def on_customer_changed(conn: asyncpg.Connection, batch: Batch[CustomerChanged]) -> None:
@@ -59,20 +60,19 @@ async def _add(
     silent: Collection[str],
 ) -> None:
     """Append the rows whose sources were never seen; remember the customers of whom a fact says nothing."""
-    if rows and await store.add_signals(conn, tenant_id, kind, rows, clock.now()):
-        await _mark(conn, tenant_id, {row.customer_id for row in rows.values()})
+    if rows:
+        await store.add_signals(conn, tenant_id, kind, rows, _look({row.customer_id for row in rows.values()}))
     if stubs := sorted(silent):
         await store.add_stubs(conn, tenant_id, stubs)
 
 
-async def _mark(conn: asyncpg.Connection, tenant_id: uuid.UUID, customer_ids: Collection[str]) -> None:
-    """Have scores looked at again: at once for a few, a little later in a burst, which touches many of them again.
+def _look(customer_ids: Collection[str]) -> tuple[list[str], datetime]:
+    """Return timers that look at scores: at once for a few, a little later in a burst, which touches many again.
 
     Each batch makes rows of its own: it never waits for the rows that a running timer has claimed.
     """
-    marks = domain.marks_of(customer_ids, secrets.token_hex(4))
     delay = min(_LONGEST_DELAY, len(customer_ids) * _DELAY)
-    await timers.schedule(conn, tenant_id, domain.LOOK, marks, clock.now() + delay)
+    return domain.marks_of(customer_ids, secrets.token_hex(4)), clock.now() + delay
 
 
 HANDLERS = (

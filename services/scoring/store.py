@@ -21,13 +21,16 @@ _COUNTING = """s.tenant_id = $1 and s.counts_from <= $3 and not exists (
     select from voids v
     where v.tenant_id = s.tenant_id and v.source_kind = s.source_kind and v.source_id = s.source_id)"""
 
-# The claim that `ingest.claim` makes, and what it is made for, in one round trip.
+# What `ingest.claim` and `timers.schedule` do, with what they are done for, in one round trip.
 _ADD_SIGNALS = """with input as (
     select * from unnest($4::text[], $5::text[], $6::text[], $7::smallint[], $8::int[], $9::timestamptz[],
         $10::timestamptz[]) as t(source_id, customer_id, signal, dimension, weight_micros, occurred_at, counts_from)),
 taken as (
     insert into seen (tenant_id, kind, id, received_at) select $1, 'signal.' || $3, source_id, $2 from input
-    on conflict do nothing returning id)
+    on conflict do nothing returning id),
+marked as (
+    insert into timers (tenant_id, kind, id, due_at) select $1, $13, mark, $12 from unnest($11::text[]) as mark
+    where exists (select from taken))
 insert into signals (
     tenant_id, recorded_at, source_kind, source_id, customer_id, signal, dimension, weight_micros,
     occurred_at, counts_from, day)
@@ -41,18 +44,25 @@ async def add_signals(
     tenant_id: uuid.UUID,
     source_kind: str,
     rows: Mapping[str, domain.Row],
-    recorded_at: datetime,
-) -> bool:
-    """Append the signals whose sources were never seen; say whether there were any.
+    look: tuple[Sequence[str], datetime],
+) -> None:
+    """Append the signals whose sources were never seen; where there are any, have scores looked at again.
 
     A sender's clock may run ahead of ours: what is here counts at once.
+
+    Args:
+        conn: in a transaction under the tenant.
+        tenant_id: whose facts.
+        source_kind: of all these facts.
+        rows: by the facts' ids.
+        look: new timers' ids and when they are due.
     """
     values = [
         (source_id, customer_id, entry.signal, _CODES[entry.dimension], entry.weight, entry.occurred_at, counts_from)
         for source_id, (customer_id, entry, counts_from) in sorted(rows.items())
     ]
     columns = (list(column) for column in zip(*values, strict=True))
-    return await conn.execute(_ADD_SIGNALS, tenant_id, recorded_at, source_kind, *columns) != "INSERT 0 0"
+    await conn.execute(_ADD_SIGNALS, tenant_id, clock.now(), source_kind, *columns, *look, domain.LOOK)
 
 
 async def add_voids(

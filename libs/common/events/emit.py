@@ -99,9 +99,11 @@ async def emit(
     if occurred_at is None or isinstance(occurred_at, datetime):
         occurred_at = [occurred_at or now] * len(payloads)
     recorded_at = clock.stamp(now)
+    prefix = f"evt_{clock.new_uuid().replace('-', '')}_"
     by_subject: dict[str, list[bytes]] = {}
-    for payload, at in zip(payloads, occurred_at, strict=True):
-        framed = frame(payload, clock.new_id("evt"), clock.stamp(at), recorded_at, traceparent)
+    for number, (payload, at) in enumerate(zip(payloads, occurred_at, strict=True)):
+        stamp = recorded_at if at is now else clock.stamp(at)
+        framed = frame(payload, f"{prefix}{number:03d}", stamp, recorded_at, traceparent)
         by_subject.setdefault(payload.DESCRIPTOR.full_name, []).append(framed)
     ids, subjects, bodies = [], [], []
     for subject, frames in by_subject.items():

@@ -5,6 +5,8 @@ from datetime import UTC, date, datetime, timedelta
 from math import ceil, log2
 from typing import NamedTuple
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from plaudit.feedback.v1.feedback_events_pb2 import ResponseRecorded
 from plaudit.profile.v1.profile_events_pb2 import ActivityRecorded
 from plaudit.scoring.v1.scoring_service_pb2 import Interval
@@ -31,6 +33,7 @@ REPLAY = "replay"
 LOOK, DRIFT = "score", "drift"
 """Kinds of timers: scores to look at, and days on which time alone moves some."""
 _MARK, _MARKED_AT_ONCE = "/", 16
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Row(NamedTuple):
@@ -91,9 +94,13 @@ def row_of_activity(activity: ActivityRecorded) -> Row | None:
 
 
 def _times(fact: ResponseRecorded | ActivityRecorded) -> tuple[datetime, datetime]:
-    occurred_at = fact.occurred_at.ToDatetime(UTC)
-    received_at = fact.received_at.ToDatetime(UTC) if fact.HasField("received_at") else occurred_at
-    return occurred_at, min(occurred_at, received_at)
+    occurred_at = _instant(fact.occurred_at)
+    return occurred_at, min(occurred_at, _instant(fact.received_at)) if fact.HasField("received_at") else occurred_at
+
+
+def _instant(at: Timestamp) -> datetime:
+    # A third of what `ToDatetime` costs, and every fact has two.
+    return _EPOCH + timedelta(seconds=at.seconds, microseconds=at.nanos // 1000)
 
 
 def totals_of(sums: Iterable[Sum], as_of: datetime) -> Score:
