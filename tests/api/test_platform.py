@@ -119,5 +119,11 @@ async def test_the_document_has_the_bodies_of_the_fast_routes(api):
     assert set(batch) == {"application/json", "application/x-ndjson"}
 
 
+async def test_the_document_says_which_body_may_be_left_out(api):
+    paths = (await api.get("/openapi.json")).json()["paths"]
+    assert paths["/v1/api_keys/{key_id}/rotate"]["post"]["requestBody"]["required"] is False
+    assert paths["/v1/api_keys"]["post"]["requestBody"]["required"] is True
+
+
 def test_errors_md_is_the_catalogue():
     assert Path("docs/errors.md").read_text() == problems.as_markdown()

@@ -132,6 +132,8 @@ class Router(APIRouter):
         method, _, path = call.partition(" ")
         statuses = (status,) if isinstance(status, int) else tuple(status)
         described = openapi.describe(body=body, query=query, answer=answer, statuses=statuses, listed=listed)
+        if method == "POST" and isinstance(body, type):
+            described["requestBody"]["required"] = not _all_optional(body)
         described |= {"x-scope": scope, "x-query": query or NoQuery, "x-also-produces": also}
 
         return self._declared(method, path, statuses[0], described)
