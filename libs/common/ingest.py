@@ -1,7 +1,7 @@
 """The hot path of facts: what was joined is written by one statement, each id once for ever, answered item by item."""
 
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -10,6 +10,7 @@ from typing import Any
 
 import asyncpg
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from plaudit.common.v1.ingest_pb2 import (
     ITEM_STATUS_DUPLICATE,
@@ -40,7 +41,7 @@ class Stream:
     also: str = ""
     """Further CTEs, each beginning with a comma, over `fresh` (the items that are new) and `t` (one row)."""
     also_needs: str = ""
-    """The column without which `also` has nothing to do: those that are null in all of a batch are left out of it."""
+    """The column that `also` makes rows of. There it is `fresh.unknown`: null where the row is known to be there."""
 
 
 @dataclass(slots=True)
@@ -57,8 +58,10 @@ class Item:
     values: tuple[Any, ...]
     """In the order of the stream's columns."""
     event: Any
-    """The payload message; it has `occurred_at`."""
+    """The payload message, which has `occurred_at`; or its bytes, with `stamp` beside them."""
     traceparent: str = ""
+    stamp: Timestamp | None = None
+    """`occurred_at` as it came."""
     row: Any = None
     """Whatever the service wants to find again after the write."""
 
@@ -68,13 +71,26 @@ def fingerprint(key: bytes, item: Message) -> bytes:
 
     The canonical form is the message in field order with absent fields left out; times are UTC, maps sorted.
     """
-    return blake2b(item.SerializeToString(deterministic=True), digest_size=16, key=key).digest()
+    return fingerprint_of(key, item.SerializeToString(deterministic=True))
+
+
+def fingerprint_of(key: bytes, content: bytes) -> bytes:
+    """Return the same of an item that is in its canonical form already."""
+    return blake2b(content, digest_size=16, key=key).digest()
 
 
 @lru_cache(maxsize=256)
 def stored(received_at: datetime) -> ItemResult:
     """Answer one item as new."""
     return ItemResult(status=ITEM_STATUS_STORED, received_at=clock.stamp(received_at))
+
+
+def all_stored_at(answers: Mapping[int, ItemResult], count: int) -> Timestamp | None:
+    """Return when all items were stored, where that is all there is to say of them."""
+    if len(answers) != count or len(set(map(id, answers.values()))) != 1:
+        return None
+    one = next(iter(answers.values()))
+    return one.received_at if one.status == ITEM_STATUS_STORED else None
 
 
 def rejected(code: str, pointer: str, detail: str) -> ItemResult:
@@ -85,22 +101,38 @@ def rejected(code: str, pointer: str, detail: str) -> ItemResult:
 _REUSED = rejected("ID_REUSED", "", "this id was used before with other content; ids are taken for ever")
 
 
+_RECEIPT = ("received_at", "history")
+
+
 @lru_cache(maxsize=256)
-def _statement(stream: Stream, used: tuple[str, ...]) -> str:
-    """Return the statement for a batch in which only these of the stream's columns hold anything."""
+def _statement(stream: Stream, used: tuple[str, ...], *, alike: bool, unknown: bool) -> str:
+    """Return the statement for a batch in which only these of the stream's columns hold anything.
+
+    Args:
+        stream: what is stored.
+        used: those columns.
+        alike: all items were received at once, so that the time and `history` need no arrays.
+        unknown: `also` has something to do; its array comes last.
+    """
     key = f"{stream.kind}_id"
     kinds = {key: "text", "occurred_at": "timestamptz", "received_at": "timestamptz", "history": "boolean"}
     kinds |= {name: stream.columns[name] for name in used}
-    # $1 tenant, $2 kind, $3 recorded_at, $4 message id, $5 header, $6.. arrays; jsonb comes as text.
-    arrays = ["bytea", "bytea", "bytea", *("text" if kind == "jsonb" else kind for kind in kinds.values())]
-    unnest = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(arrays, start=6))
-    names = ", ".join(["fingerprint", "request_token", "frame", *kinds])
-    values = ", ".join(f"fresh.{name}::jsonb" if kind == "jsonb" else f"fresh.{name}" for name, kind in kinds.items())
-    return f"""with t as materialized (select set_config('app.tenant', $1, true) as tenant),
-input as (select * from unnest({unnest}) as i({names})),
+    # $1 tenant, $2 kind, $3 recorded_at, $4 message id, $5 header, $6, $7 receipt, $8.. arrays; jsonb comes as text.
+    arrays = {"fingerprint": "bytea", "request_token": "bytea", "frame": "bytea", **kinds}
+    arrays |= {"unknown": "text"} if unknown else {}
+    arrays = {name: kind.replace("jsonb", "text") for name, kind in arrays.items() if not alike or name not in _RECEIPT}
+    unnest = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(arrays.values(), start=8))
+    values = ", ".join(
+        f"{'fresh' if name in arrays else 't'}.{name}{'::jsonb' if kind == 'jsonb' else ''}"
+        for name, kind in kinds.items()
+    )
+    return f"""with t as materialized (
+    select set_config('app.tenant', $1, true) as tenant, $6::timestamptz as received_at, $7::boolean as history),
+input as (select * from unnest({unnest}) as i({", ".join(arrays)})),
 taken as (
     insert into seen (tenant_id, kind, id, fingerprint, request_token, received_at)
-    select t.tenant::uuid, $2, input.{key}, input.fingerprint, input.request_token, input.received_at
+    select t.tenant::uuid, $2, input.{key}, input.fingerprint, input.request_token,
+        {"t" if alike else "input"}.received_at
     from t, input on conflict do nothing returning id),
 fresh as (select input.* from input join taken on taken.id = input.{key}),
 fact as (
@@ -110,7 +142,7 @@ told as (
     insert into outbox (tenant_id, message_id, subject, payload, created_at)
     select t.tenant::uuid, $4, '{stream.subject}', $5::bytea || agg.frames, $3
     from t, (select string_agg(fresh.frame, ''::bytea) as frames from fresh) agg where agg.frames is not null)
-{stream.also if stream.also_needs in ("", *used) else ""}
+{stream.also if unknown or not stream.also_needs else ""}
 select id from taken"""
 
 
@@ -125,6 +157,7 @@ async def record(
     stream: Stream,
     items: Sequence[Item],
     then: Callable[[asyncpg.Connection, list[Item]], Awaitable[None]] | None = None,
+    known: Collection[str] = (),
 ) -> dict[int, ItemResult]:
     """Store facts, each once for ever, with their events, in one transaction.
 
@@ -134,6 +167,7 @@ async def record(
         stream: how this kind is stored.
         items: valid items, at most 256; the same id may stand among them twice.
         then: more work for the items that were new, in the same transaction; costs three round trips more.
+        known: values that the stream's `also` need not look at, since it did before.
 
     Returns:
         The answer to each item by its `index`.
@@ -144,23 +178,25 @@ async def record(
         return {}
     # Sorted, so that two batches that share ids never wait for each other in a circle.
     batch = [first[key] for key in sorted(first)]
-    new = await _write(db, tenant_id, stream, batch, then)
+    new = await _write(db, tenant_id, stream, batch, then, known)
     bell.ring()
-    known: dict[str, asyncpg.Record] = {}
-    if conflicting := [item.id for item in batch if item.id not in new]:
-        # A second statement, since the snapshot of the first may not see whom it met.
-        async with tenancy.hot(db, tenant_id) as conn:
-            known = {row["id"]: row for row in await conn.fetch(_SEEN, tenant_id, stream.kind, conflicting)}
+    met = await _met(db, tenant_id, stream.kind, [item.id for item in batch if item.id not in new])
     faults.hit("svc.after_commit_before_reply")
-    answers = {
-        item.index: stored(item.received_at) if item.id in new else _compare(item, known.get(item.id)) for item in batch
-    }
+    answers = {i.index: stored(i.received_at) if i.id in new else _compare(i, met.get(i.id)) for i in batch}
     for item in repeats:
         original = first[item.id]
         same = item.id in new and original.fingerprint == item.fingerprint
         repeat = ItemResult(status=ITEM_STATUS_DUPLICATE, received_at=clock.stamp(original.received_at))
-        answers[item.index] = repeat if same else _compare(item, known.get(item.id))
+        answers[item.index] = repeat if same else _compare(item, met.get(item.id))
     return answers
+
+
+async def _met(db: Database, tenant_id: uuid.UUID, kind: str, ids: list[str]) -> dict[str, asyncpg.Record]:
+    """Look ids up that conflicted: the snapshot of the statement that met them may not see them."""
+    if not ids:
+        return {}
+    async with tenancy.hot(db, tenant_id) as conn:
+        return {row["id"]: row for row in await conn.fetch(_SEEN, tenant_id, kind, ids)}
 
 
 def _compare(item: Item, row: asyncpg.Record | None) -> ItemResult:
@@ -177,9 +213,10 @@ async def _write(
     stream: Stream,
     batch: list[Item],
     then: Callable[[asyncpg.Connection, list[Item]], Awaitable[None]] | None,
+    known: Collection[str],
 ) -> set[str]:
     """Run the statement, alone where nothing else is to be done in its transaction; return the ids that were new."""
-    sql, arguments = _prepared(tenant_id, stream, batch)
+    sql, arguments = _prepared(tenant_id, stream, batch, known)
     if then is None:
         async with db.hot.acquire(timeout=ACQUIRE_SECONDS) as conn:
             faults.hit("svc.before_commit")
@@ -192,35 +229,43 @@ async def _write(
     return new
 
 
-def _prepared(tenant_id: uuid.UUID, stream: Stream, batch: list[Item]) -> tuple[str, list[Any]]:
+def _prepared(tenant_id: uuid.UUID, stream: Stream, batch: list[Item], known: Collection[str]) -> tuple[str, list[Any]]:
     now = clock.now()
     recorded_at = clock.stamp(now)
     message_id, head = events.header(tenant_id)
     prefix = f"evt_{message_id.replace('-', '')}_"
     frames = [
-        events.frame(item.event, f"{prefix}{number:03d}", item.event.occurred_at, recorded_at, item.traceparent)
+        events.frame(
+            item.event, f"{prefix}{number:03d}", item.stamp or item.event.occurred_at, recorded_at, item.traceparent
+        )
         for number, item in enumerate(batch)
     ]
     if sum(map(len, frames)) > MAX_MESSAGE_BYTES - 4096:
         raise InvalidArgument("BATCH_TOO_LARGE", "the items of one call have at most 250 KiB", pointer="/items")
     columns = zip(stream.columns, zip(*(item.values for item in batch), strict=True), strict=True)
     said = {name: list(values) for name, values in columns if any(value is not None for value in values)}
+    unknown = [None if value in known else value for value in said.get(stream.also_needs, ())]
+    has_unknown = any(value is not None for value in unknown)
+    one = batch[0]
+    alike = all(item.received_at is one.received_at and item.history == one.history for item in batch)
     arguments = [
         str(tenant_id),
         stream.kind,
         now,
         message_id,
         head,
+        one.received_at,
+        one.history,
         [item.fingerprint for item in batch],
         [item.request_token or None for item in batch],
         frames,
         [item.id for item in batch],
         [item.occurred_at for item in batch],
-        [item.received_at for item in batch],
-        [item.history for item in batch],
+        *(() if alike else ([item.received_at for item in batch], [item.history for item in batch])),
         *said.values(),
+        *((unknown,) if has_unknown else ()),
     ]
-    return _statement(stream, tuple(said)), arguments
+    return _statement(stream, tuple(said), alike=alike, unknown=has_unknown), arguments
 
 
 async def claim(conn: asyncpg.Connection, tenant_id: uuid.UUID, kind: str, ids: Sequence[str]) -> set[str]:

@@ -11,4 +11,5 @@ from .deadletters import redrive as redrive
 from .emit import emit as emit
 from .emit import frame as frame
 from .emit import header as header
+from .emit import lead as lead
 from .relay import relay as relay

@@ -6,7 +6,7 @@ from libs.common import clock, ingest, tenancy
 from libs.common.db import Database
 from libs.common.errors import InvalidArgument, NotFound
 from libs.common.tenancy import Context
-from plaudit.common.v1.ingest_pb2 import ItemResult
+from plaudit.common.v1.ingest_pb2 import ItemContext, ItemResult
 from plaudit.feedback.v1 import feedback_service_pb2 as pb
 from plaudit.feedback.v1 import feedback_service_pb2_grpc as rpc
 from plaudit.feedback.v1.feedback_pb2 import Mention
@@ -30,12 +30,17 @@ class MentionServicer(rpc.MentionServiceServicer):
         now = clock.now()
         answers: dict[int, ItemResult] = {}
         items: list[ingest.Item] = []
+        shared = request.context
         for index, item in enumerate(request.items):
-            if problem := _problem_with(item.mention, now):
+            mention = item.mention
+            if problem := _problem_with(mention, now):
                 answers[index] = ingest.rejected(*problem)
             else:
-                items.append(self._item(index, item, now))
+                came = item.context if item.HasField("context") else shared
+                items.append(self._item(index, mention, came, now))
         answers |= await ingest.record(self._db, call.tenant_id, store.MENTIONS, items)
+        if request.brief and (at := ingest.all_stored_at(answers, len(request.items))):
+            return pb.RecordMentionsResponse(all_stored_at=at)
         return pb.RecordMentionsResponse(results=[answers[index] for index in range(len(request.items))])
 
     async def GetMention(self, request: pb.GetMentionRequest, context: Context) -> pb.GetMentionResponse:
@@ -61,8 +66,7 @@ class MentionServicer(rpc.MentionServiceServicer):
         total = pb.MentionCount(n=sum(g.n for g in ordered), reach=min(sum(g.reach for g in ordered), 2**63 - 1))
         return pb.CountMentionsResponse(total=total, groups=ordered if request.by else [])
 
-    def _item(self, index: int, item: pb.MentionItem, now: datetime) -> ingest.Item:
-        mention, context = item.mention, item.context
+    def _item(self, index: int, mention: Mention, context: ItemContext, now: datetime) -> ingest.Item:
         occurred_at = mention.occurred_at.ToDatetime(UTC)
         received_at = occurred_at if context.history else now
         return ingest.Item(

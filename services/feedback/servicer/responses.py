@@ -9,7 +9,7 @@ from libs.common import clock, events, ingest, tenancy
 from libs.common.db import Database
 from libs.common.errors import InvalidArgument, NotFound
 from libs.common.tenancy import Call, Context
-from plaudit.common.v1.ingest_pb2 import ITEM_STATUS_DUPLICATE, ITEM_STATUS_REJECTED, ItemResult
+from plaudit.common.v1.ingest_pb2 import ITEM_STATUS_DUPLICATE, ITEM_STATUS_REJECTED, ItemContext, ItemResult
 from plaudit.feedback.v1 import feedback_service_pb2 as pb
 from plaudit.feedback.v1 import feedback_service_pb2_grpc as rpc
 from plaudit.feedback.v1.feedback_pb2 import Response, Survey, Trigger
@@ -33,17 +33,22 @@ class ResponseServicer(rpc.ResponseServiceServicer):
         now = clock.now()
         answers: dict[int, ItemResult] = {}
         items: list[ingest.Item] = []
+        shared = request.context
         for index, item in enumerate(request.items):
-            survey = surveys.get(item.response.survey)
-            if problem := _problem_with(item.response, survey, now):
+            response = item.response
+            survey = surveys.get(response.survey)
+            if problem := _problem_with(response, survey, now):
                 answers[index] = ingest.rejected(*problem)
             else:
-                items.append(self._item(index, item, survey, now))
+                came = item.context if item.HasField("context") else shared
+                items.append(self._item(index, response, came, survey, now))
         if any(request.items[index].response.survey for index in answers):
             answers |= await self._repeats(call, request, answers)
         # Only a batch with an unhappy answer needs more than the one statement.
         then = _Following(call) if any(item.row for item in items) else None
         answers |= await ingest.record(self._db, call.tenant_id, store.RESPONSES, items, then=then)
+        if request.brief and (at := ingest.all_stored_at(answers, len(request.items))):
+            return pb.RecordResponsesResponse(all_stored_at=at)
         results = [answers[index] for index in range(len(request.items))]
         return pb.RecordResponsesResponse(results=results, defaults=map(_defaults, request.items, results))
 
@@ -82,9 +87,10 @@ class ResponseServicer(rpc.ResponseServiceServicer):
             and known[response.response_id][0] == ingest.fingerprint(self._key, response)
         }
 
-    def _item(self, index: int, item: pb.ResponseItem, survey: Survey | None, now: datetime) -> ingest.Item:
+    def _item(
+        self, index: int, response: Response, context: ItemContext, survey: Survey | None, now: datetime
+    ) -> ingest.Item:
         """Fill in the defaults, once the fingerprint of what was sent is taken, and decide what follows."""
-        response, context = item.response, item.context
         fingerprint = ingest.fingerprint(self._key, response)
         response.metric, response.kind, response.scale = domain.question_of(response, survey)
         given = {field.name: value for field, value in response.ListFields()}

@@ -39,7 +39,7 @@ from .fields import (
     list_of,
 )
 from .gateway import Gateway, problem_of
-from .messages import given, moment, rfc3339, to_json, to_message
+from .messages import given, moment, reader, rfc3339, to_json, to_message
 from .operation import (
     PUBLIC,
     ListQuery,
@@ -125,6 +125,7 @@ __all__ = [
     "problem_of",
     "query",
     "read",
+    "reader",
     "refusal",
     "rfc3339",
     "stub",

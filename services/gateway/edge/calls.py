@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar, cast
 
 import grpc
+from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from libs.common import errors, tenancy
@@ -16,6 +17,7 @@ from .exchange import Exchange
 Request = TypeVar("Request")
 Reply = TypeVar("Reply")
 StubType = TypeVar("StubType")
+ReplyType = TypeVar("ReplyType", bound=Message)
 
 _OPTIONS = (
     ("grpc.lb_policy_name", "round_robin"),
@@ -58,6 +60,19 @@ class Peers:
             channel = self._channels[name or kind.__module__.split(".")[1]]
             found = self._stubs[kind, name] = cast("Any", kind)(channel)
         return cast("StubType", found)
+
+    def framed(self, path: str, reply: type[ReplyType]) -> grpc.aio.UnaryUnaryMultiCallable[bytes, ReplyType]:
+        """Return a call that takes its request as bytes.
+
+        Args:
+            path: `/<gRPC service's full name>/<method>`.
+            reply: what it answers.
+        """
+        channel = self._channels[path.split(".")[1]]
+        return cast(
+            "grpc.aio.UnaryUnaryMultiCallable[bytes, ReplyType]",
+            channel.unary_unary(path, response_deserializer=reply.FromString),
+        )
 
     def metadata(self, tenant_id: object, request_id: str, actor: str = "", idempotency_key: str = "") -> Metadata:
         """Return what every call carries."""

@@ -45,6 +45,7 @@ class Joiner:
         max_queue: items that may wait for one tenant; more are refused with UNAVAILABLE / QUEUE_FULL.
         max_total: items that may wait in all.
         max_flights: full flushes of one tenant in flight.
+        size: gives the bytes of an item.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Joiner:
         max_queue: int = 2048,
         max_total: int = 16384,
         max_flights: int = 3,
+        size: Callable[[Any], int] = len,
     ) -> None:
         self._flush = flush
         self._max_items = max_items
@@ -63,6 +65,7 @@ class Joiner:
         self._max_queue = max_queue
         self._max_total = max_total
         self._max_flights = max_flights
+        self._size = size
         self._lanes: dict[uuid.UUID, _Lane] = {}
         self._total = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -99,12 +102,12 @@ class Joiner:
 
     def _cut(self, items: Sequence[Any]) -> list[tuple[Sequence[Any], int]]:
         if len(items) == 1:
-            return [(items, items[0].ByteSize())]
+            return [(items, self._size(items[0]))]
         parts: list[tuple[list[Any], int]] = []
         part: list[Any] = []
         size = 0
         for item in items:
-            bytes_of = item.ByteSize()
+            bytes_of = self._size(item)
             if part and (len(part) >= self._max_items or size + bytes_of > self._max_bytes):
                 parts.append((part, size))
                 part, size = [], 0

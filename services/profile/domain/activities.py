@@ -63,21 +63,22 @@ _WORDS = ("channel", "source", "staff_id", "team", "site", "moment")
 _ACT_WORDS = ("ask_id", "incentive", "evidence_url")
 
 
-def problem_with_activity(activity: Activity, now: datetime) -> Problem | None:
+def problem_with_activity(activity: Activity, now: datetime, said: Mapping[str, Any] | None = None) -> Problem | None:
     """Return the first reason to refuse an activity, or None.
 
     Args:
         activity: as it came, before any default is filled in.
         now: the time of receipt, UTC.
+        said: its fields by name, where they are known already.
     """
     if activity.ByteSize() > MAX_ITEM_BYTES:
         return Problem("ITEM_TOO_LARGE", "", "an item is at most 32 KiB")
-    said = said_in(activity)
+    said = said_in(activity) if said is None else said
     return (
-        problem_with_id(activity.activity_id, "/activity_id")
-        or _problem_with_type(activity.type)
+        problem_with_id(said.get("activity_id", ""), "/activity_id")
+        or _problem_with_type(said.get("type", ""))
         or _problem_with_subject(said)
-        or _problem_with_occurrence(activity, now)
+        or _problem_with_occurrence(said, now)
         or _problem_with_words(said)
         or _problem_with_measures(said)
     )
@@ -93,19 +94,21 @@ def _problem_with_type(value: str) -> Problem | None:
 
 
 def _problem_with_subject(said: Mapping[str, Any]) -> Problem | None:
-    named = [field for field in _SUBJECTS if field in said]
-    for field in named:
-        if problem := problem_with_id(said[field], f"/{field}"):
-            return problem
-    if named:
+    is_named = False
+    for field in _SUBJECTS:
+        if field in said:
+            if problem := problem_with_id(said[field], f"/{field}"):
+                return problem
+            is_named = True
+    if is_named:
         return None
     return Problem("SUBJECT_MISSING", "/customer_id", "one of customer_id, device_id and account_id is needed")
 
 
-def _problem_with_occurrence(activity: Activity, now: datetime) -> Problem | None:
-    if not activity.HasField("occurred_at"):
+def _problem_with_occurrence(said: Mapping[str, Any], now: datetime) -> Problem | None:
+    if "occurred_at" not in said:
         return Problem("FIELD_REQUIRED", "/occurred_at", "occurred_at is needed")
-    return problem_with_time(activity.occurred_at, "/occurred_at", now)
+    return problem_with_time(said["occurred_at"], "/occurred_at", now)
 
 
 def _problem_with_words(said: Mapping[str, Any]) -> Problem | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import asyncpg
@@ -11,41 +12,21 @@ from libs.common.db import Database
 from libs.common.errors import InvalidArgument, NotFound
 from libs.common.events import emit
 from libs.common.tenancy import Call, Context
-from plaudit.common.v1.ingest_pb2 import ItemResult
+from plaudit.common.v1.ingest_pb2 import ItemContext, ItemResult
 from plaudit.profile.v1 import profile_service_pb2 as pb
 from plaudit.profile.v1 import profile_service_pb2_grpc as rpc
 from plaudit.profile.v1.profile_events_pb2 import ActivityRecorded, ActivityVoided
-from plaudit.profile.v1.profile_pb2 import ActivityRecord
+from plaudit.profile.v1.profile_pb2 import Activity, ActivityRecord
 
 from .. import domain, store
 from .pages import MOST_ITEMS, position_after, problem_with_filters, refuse
-
-_TOLD = (
-    "activity_id",
-    "type",
-    "occurred_at",
-    "amount",
-    "customer_id",
-    "device_id",
-    "account_id",
-    "channel",
-    "source",
-    "staff_id",
-    "team",
-    "site",
-    "moment",
-    "value",
-    "solicited",
-    "incentivised",
-    "verified",
-)
-"""What an event says of an activity word for word: keys, numbers and flags."""
 
 
 class ActivityServicer(rpc.ActivityServiceServicer):
     def __init__(self, database: Database, fingerprint_key: bytes) -> None:
         self._db = database
         self._key = fingerprint_key
+        self._known = store.Known()
 
     async def RecordActivities(
         self, request: pb.RecordActivitiesRequest, context: Context
@@ -56,12 +37,23 @@ class ActivityServicer(rpc.ActivityServiceServicer):
         now = clock.now()
         answers: dict[int, ItemResult] = {}
         items: list[ingest.Item] = []
+        shared = _Came(request.context, now)
         for index, item in enumerate(request.items):
-            if problem := domain.problem_with_activity(item.activity, now):
+            activity = item.activity
+            said = domain.said_in(activity)
+            if problem := domain.problem_with_activity(activity, now, said):
                 answers[index] = ingest.rejected(*problem)
             else:
-                items.append(self._item(index, item, now))
-        answers |= await ingest.record(self._db, call.tenant_id, store.ACTIVITIES, items)
+                came = _Came(item.context, now) if item.HasField("context") else shared
+                items.append(self._item(index, activity, came, said, now))
+        known = self._known.of(call.tenant_id)
+        answers |= await ingest.record(self._db, call.tenant_id, store.ACTIVITIES, items, known=known)
+        at = ingest.all_stored_at(answers, len(request.items))
+        if at is not None:
+            # Only where all were stored are all the customers there.
+            self._known.add(call.tenant_id, (item.row for item in items if item.row))
+        if at is not None and request.brief:
+            return pb.RecordActivitiesResponse(all_stored_at=at)
         return pb.RecordActivitiesResponse(results=[answers[index] for index in range(len(request.items))])
 
     async def GetActivity(self, request: pb.GetActivityRequest, context: Context) -> pb.GetActivityResponse:
@@ -103,35 +95,58 @@ class ActivityServicer(rpc.ActivityServiceServicer):
 
             return await idempotency.once(conn, context, call, request, pb.VoidActivityResponse, effect)
 
-    def _item(self, index: int, item: pb.ActivityItem, now: datetime) -> ingest.Item:
-        activity, context = item.activity, item.context
-        occurred_at = domain.utc(activity.occurred_at)
-        received_at = occurred_at if context.history else now
-        said = domain.said_in(activity)
+    def _item(
+        self, index: int, activity: Activity, came: "_Came", said: Mapping[str, Any], now: datetime
+    ) -> ingest.Item:
+        stamp = said["occurred_at"]
+        occurred_at = domain.utc(stamp)
+        # What this service does not know it does not keep, and does not tell either.
+        activity.DiscardUnknownFields()
+        content = activity.SerializeToString(deterministic=True)
+        tail = _tail(occurred_at, history=True) if came.history else came.tail
         return ingest.Item(
-            index=index,
-            id=activity.activity_id,
-            fingerprint=ingest.fingerprint(self._key, activity),
-            request_token=context.request_token,
-            occurred_at=occurred_at,
-            received_at=received_at,
-            history=context.history,
-            values=store.values_of(said),
-            event=_recorded(said, received_at, history=context.history),
-            traceparent=context.traceparent,
+            index,
+            said["activity_id"],
+            ingest.fingerprint_of(self._key, content),
+            came.token,
+            occurred_at,
+            occurred_at if came.history else now,
+            came.history,
+            store.values_of(said),
+            (_recorded(activity) if "act" in said or "properties" in said else content) + tail,
+            came.traceparent,
+            stamp,
+            said.get("customer_id"),
         )
 
 
-def _recorded(said: Mapping[str, Any], received_at: datetime, *, history: bool) -> ActivityRecorded:
-    """Return the event of an activity: properties, incentive and link stay here."""
-    act = said.get("act")
-    return ActivityRecorded(
-        received_at=clock.stamp(received_at),
-        history=history,
-        has_incentive=bool(act and act.incentive),
-        ask_id=domain.value_of(act, "ask_id") if act else None,
-        **{field: said[field] for field in _TOLD if field in said},
-    )
+class _Came:
+    """How items came, read once for all that came alike."""
+
+    __slots__ = ("history", "tail", "token", "traceparent")
+
+    def __init__(self, context: ItemContext, now: datetime) -> None:
+        self.token = context.request_token
+        self.history = context.history
+        self.traceparent = context.traceparent
+        self.tail = b"" if self.history else _tail(now, history=False)
+
+
+@lru_cache(maxsize=64)
+def _tail(received_at: datetime, *, history: bool) -> bytes:
+    """Return the part of an event that the activity does not say."""
+    return ActivityRecorded(received_at=clock.stamp(received_at), history=history).SerializeToString()
+
+
+def _recorded(activity: Activity) -> bytes:
+    """Return what an event takes over from an activity: properties, incentive and link stay here."""
+    plain = Activity()
+    plain.CopyFrom(activity)
+    plain.ClearField("act")
+    plain.ClearField("properties")
+    act = activity.act
+    more = ActivityRecorded(has_incentive=bool(act.incentive), ask_id=domain.value_of(act, "ask_id"))
+    return plain.SerializeToString() + more.SerializeToString()
 
 
 async def _void(conn: asyncpg.Connection, call: Call, before: ActivityRecord, reason: str) -> ActivityRecord | None:

@@ -9,6 +9,7 @@ from .activities import (
     values_of,
 )
 from .customers import archive_customer, get_customers, insert_stubs, save_customers
+from .known import Known
 from .views import (
     get_view,
     list_views,
@@ -19,6 +20,7 @@ from .views import (
 
 __all__ = [
     "ACTIVITIES",
+    "Known",
     "archive_customer",
     "get_activity",
     "get_customers",

@@ -43,7 +43,7 @@ ACTIVITIES = Stream(
     also=""", stubs as (
     insert into customers (tenant_id, customer_id, created_at, updated_at)
     select t.tenant::uuid, u.customer_id, $3, $3
-    from t, (select distinct customer_id from fresh where customer_id is not null order by 1) u
+    from t, (select distinct unknown as customer_id from fresh where unknown is not null order by 1) u
     on conflict do nothing)""",
 )
 

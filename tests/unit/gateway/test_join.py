@@ -30,8 +30,9 @@ class Service:
         self._poison = poison
         self._error = error
 
-    async def flush(self, tenant_id: uuid.UUID, items: list[Mention], contexts: list[ItemContext]) -> list[ItemResult]:
-        self.flushes.append([item.mention_id for item in items])
+    async def flush(self, tenant_id: uuid.UUID, items: list[bytes], contexts: list[ItemContext]) -> list[ItemResult]:
+        names = [Mention.FromString(item).mention_id for item in items]
+        self.flushes.append(names)
         self.contexts.append(contexts)
         self.arrived.set()
         self.in_flight[tenant_id] = self.in_flight.get(tenant_id, 0) + 1
@@ -44,14 +45,14 @@ class Service:
             raise self._failures.pop(0)
         if self._poison in self.flushes[-1]:
             raise self._error
-        return [ItemResult(status=ITEM_STATUS_STORED, detail=item.mention_id) for item in items]
+        return [ItemResult(status=ITEM_STATUS_STORED, detail=name) for name in names]
 
 
 TENANT = uuid.uuid4()
 
 
-def mention(name: str, size: int = 0) -> Mention:
-    return Mention(mention_id=name, text="x" * size)
+def mention(name: str, size: int = 0) -> bytes:
+    return Mention(mention_id=name, text="x" * size).SerializeToString()
 
 
 def submit(

@@ -20,6 +20,7 @@ from ...edge.decode import MAX_ITEM_BYTES, items_of
 from ...edge.exchange import Receive, Send, first, rest, timed_out
 from ...edge.join import Joiner
 from ...edge.rules import Refused, identifier
+from .framing import Framing
 from .kinds import KINDS, Kind
 from .lines import Lines
 from .tally import Tally
@@ -54,7 +55,7 @@ class _Good(NamedTuple):
 
     number: int
     id: str
-    item: Message
+    item: bytes
 
 
 class Intake:
@@ -68,22 +69,23 @@ class Intake:
     def __init__(self, gateway: edge.Gateway, kind: Kind) -> None:
         self._gateway = gateway
         self._kind = kind
-        self._call = kind.method(gateway.peers.stub(kind.stub))
+        self._call = gateway.peers.framed(kind.call, kind.reply)
+        self._read = edge.reader(kind.shape, kind.message)
+        self._framing = Framing(kind)
         self._seconds = gateway.settings.body_seconds
         self._joiner = Joiner(self._flush)
         self._partial = msgspec.json.Decoder(msgspec.defstruct("_Partial", [(kind.id_name, str)]))
 
-    async def _flush(self, tenant_id: uuid.UUID, items: list[Any], contexts: list[ItemContext]) -> list[ItemResult]:
+    async def _flush(self, tenant_id: uuid.UUID, items: list[bytes], contexts: list[ItemContext]) -> list[ItemResult]:
         """Send facts to the service; each answer carries what was filled in, where the service says that."""
         if faults.FAULTS:
             faults.hit("gateway.before_rpc")
-        noun, make = self._kind.noun, self._kind.item
-        each = contexts if len(contexts) == len(items) else contexts * len(items)
-        wrapped = [make(**{noun: item, "context": context}) for item, context in zip(items, each, strict=True)]
-        metadata = self._gateway.peers.metadata(tenant_id, "flush-" + each[0].request_token.hex())
-        reply = await self._gateway.peers.send(self._call, self._kind.request(items=wrapped), metadata)
+        metadata = self._gateway.peers.metadata(tenant_id, "flush-" + contexts[0].request_token.hex())
+        reply = await self._gateway.peers.send(self._call, self._framing.request(items, contexts), metadata)
         if faults.FAULTS:
             faults.hit("gateway.after_rpc_before_reply")
+        if reply.HasField("all_stored_at"):
+            return [ItemResult(status=ITEM_STATUS_STORED, received_at=reply.all_stored_at)] * len(items)
         if len(reply.results) != len(items):
             raise errors.Unavailable("SERVICE_UNAVAILABLE", "a service gave no answer for every item")
         defaults = getattr(reply, "defaults", ())
@@ -104,9 +106,9 @@ class Intake:
         body = await exchange.body(receive, self._seconds)
         if len(body) > MAX_ITEM_BYTES:
             raise problems.refused("", "ITEM_TOO_LARGE", "an item has at most 32 KiB of JSON")
-        item = edge.to_message(edge.decode(body, self._kind.shape), self._kind.message)
+        _, item = self._read(body)
         context = ItemContext(request_token=exchange.token, traceparent=exchange.traceparent())
-        (result,) = await self._joiner.submit(caller.tenant_id, [item], context)
+        (result,) = await self._joiner.submit(caller.tenant_id, [item.SerializeToString()], context)
         if result.status == ITEM_STATUS_REJECTED:
             raise problems.of_rejection(result.code, result.pointer, result.detail)
         stored = result.status == ITEM_STATUS_STORED
@@ -155,11 +157,11 @@ class Intake:
                 # A long batch must not keep the others' requests waiting.
                 await asyncio.sleep(0)
             try:
-                item = self._item(raw)
+                item_id, item = self._item(raw)
             except problems.Problem as problem:
                 tally.refuse(index, self._id_in(raw), problem)
                 continue
-            good.append(_Good(index, getattr(item, self._kind.id_name), item))
+            good.append(_Good(index, item_id, item))
         while good:
             good = await self._firsts(tenant_id, good, tally, history=history)
 
@@ -170,19 +172,20 @@ class Intake:
         # A token of its own: with the whole request's, a repeat further down would pass for our own retry.
         context = ItemContext(request_token=secrets.token_bytes(16), history=history)
         results = await self._submit(tenant_id, [one.item for one in first.values()], context)
-        answers = dict(zip(first, results, strict=True))
-        for one in first.values():
-            tally.add(one.number, one.id, answers[one.id])
+        tally.add(first.values(), results)
+        answers = dict(zip(first, results, strict=True)) if again else {}
         for one in again:
             if one.item == first[one.id].item:
                 # To the letter what was just answered: however many there are, nobody needs to be asked.
                 tally.repeat(one.number, one.id, answers[one.id])
         return [one for one in again if one.item != first[one.id].item]
 
-    def _item(self, raw: bytes | msgspec.Raw | None) -> Message:
+    def _item(self, raw: bytes | msgspec.Raw | None) -> tuple[str, bytes]:
+        """Return an item's id, and the item as the message's bytes."""
         if raw is None or memoryview(raw).nbytes > MAX_ITEM_BYTES:
             raise problems.refused("", "ITEM_TOO_LARGE", "an item has at most 32 KiB of JSON")
-        return edge.to_message(edge.decode(raw, self._kind.shape), self._kind.message)
+        struct, message = self._read(raw)
+        return getattr(struct, self._kind.id_name), message.SerializeToString()
 
     def _id_in(self, raw: bytes | msgspec.Raw | None) -> str | None:
         """Return the id of a refused item where it has a good one."""
@@ -191,7 +194,7 @@ class Intake:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, Refused):
             return None
 
-    async def _submit(self, tenant_id: uuid.UUID, items: list[Message], context: ItemContext) -> list[ItemResult]:
+    async def _submit(self, tenant_id: uuid.UUID, items: list[bytes], context: ItemContext) -> list[ItemResult]:
         """Hand on items; a full queue is waited for, since the caller of a batch is itself the brake."""
         until = time.monotonic() + _PATIENCE_SECONDS
         while True:

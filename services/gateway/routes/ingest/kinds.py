@@ -1,13 +1,12 @@
 """The table of kinds of facts: what each looks like, and which call stores it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf.message import Message
 
-from plaudit.feedback.v1 import feedback_pb2, feedback_service_pb2, feedback_service_pb2_grpc
-from plaudit.profile.v1 import profile_pb2, profile_service_pb2, profile_service_pb2_grpc
+from plaudit.feedback.v1 import feedback_pb2, feedback_service_pb2
+from plaudit.profile.v1 import profile_pb2, profile_service_pb2
 
 from ... import edge
 from .shapes import ActivityIn, MentionIn, ResponseIn
@@ -22,13 +21,13 @@ class Kind:
     scope: str
     shape: type[edge.Body]
     message: type[Message]
-    item: type[Message]
-    """Holds the fact, in the field named as the noun, and its `context`."""
-    request: type[Message]
-    """Holds `items`."""
-    stub: type[Any]
-    method: Callable[[Any], Any]
-    """Takes the stub, returns the call."""
+    request: type[Any]
+    """Holds `items`, each with the fact, in the field named as the noun, and its `context`."""
+    reply: type[Any]
+    call: str
+    """The method's path."""
+    is_filled: bool = False
+    """Whether the service fills in what the fact leaves open, and says so in `defaults`."""
 
     @property
     def path(self) -> str:
@@ -48,10 +47,9 @@ KINDS = (
         scope="profile:write",
         shape=ActivityIn,
         message=profile_pb2.Activity,
-        item=profile_service_pb2.ActivityItem,
         request=profile_service_pb2.RecordActivitiesRequest,
-        stub=profile_service_pb2_grpc.ActivityServiceStub,
-        method=lambda stub: stub.RecordActivities,
+        reply=profile_service_pb2.RecordActivitiesResponse,
+        call="/plaudit.profile.v1.ActivityService/RecordActivities",
     ),
     Kind(
         noun="response",
@@ -59,10 +57,10 @@ KINDS = (
         scope="feedback:write",
         shape=ResponseIn,
         message=feedback_pb2.Response,
-        item=feedback_service_pb2.ResponseItem,
         request=feedback_service_pb2.RecordResponsesRequest,
-        stub=feedback_service_pb2_grpc.ResponseServiceStub,
-        method=lambda stub: stub.RecordResponses,
+        reply=feedback_service_pb2.RecordResponsesResponse,
+        call="/plaudit.feedback.v1.ResponseService/RecordResponses",
+        is_filled=True,
     ),
     Kind(
         noun="mention",
@@ -70,9 +68,8 @@ KINDS = (
         scope="feedback:write",
         shape=MentionIn,
         message=feedback_pb2.Mention,
-        item=feedback_service_pb2.MentionItem,
         request=feedback_service_pb2.RecordMentionsRequest,
-        stub=feedback_service_pb2_grpc.MentionServiceStub,
-        method=lambda stub: stub.RecordMentions,
+        reply=feedback_service_pb2.RecordMentionsResponse,
+        call="/plaudit.feedback.v1.MentionService/RecordMentions",
     ),
 )

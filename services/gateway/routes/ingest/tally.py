@@ -1,5 +1,6 @@
 """What became of many items: counts, and the first thousand rejections."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,21 +26,25 @@ class Tally:
         faults = problem.faults
         self._reject(index, item_id, problem.code, faults[0].pointer if faults else "", problem.detail)
 
-    def add(self, index: int, item_id: str, result: ItemResult) -> None:
-        """Count what a service answered of an item."""
-        if result.status == ITEM_STATUS_STORED:
-            self.stored += 1
-        elif result.status == ITEM_STATUS_DUPLICATE:
-            self.duplicates += 1
-        else:
-            self._reject(index, item_id, result.code, result.pointer, result.detail)
+    def add(self, items: Iterable[tuple[int, str, Any]], results: Iterable[ItemResult]) -> None:
+        """Count what a service answered of items, each an index, an id and what it says."""
+        good: ItemResult | None = None
+        for (index, item_id, _), result in zip(items, results, strict=True):
+            # Many have one answer between them, which is looked at once.
+            if result is good or result.status == ITEM_STATUS_STORED:
+                good = result
+                self.stored += 1
+            elif result.status == ITEM_STATUS_DUPLICATE:
+                self.duplicates += 1
+            else:
+                self._reject(index, item_id, result.code, result.pointer, result.detail)
 
     def repeat(self, index: int, item_id: str, result: ItemResult) -> None:
         """Count an item that says what another one said, of which a service has answered this."""
         if result.status in (ITEM_STATUS_STORED, ITEM_STATUS_DUPLICATE):
             self.duplicates += 1
         else:
-            self.add(index, item_id, result)
+            self.add([(index, item_id, None)], [result])
 
     def _reject(self, index: int, item_id: str | None, code: str, pointer: str, detail: str) -> None:
         self.rejected_total += 1

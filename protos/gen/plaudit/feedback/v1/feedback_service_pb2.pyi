@@ -27,20 +27,34 @@ class RecordResponsesRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ITEMS_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    BRIEF_FIELD_NUMBER: _builtins.int
+    brief: _builtins.bool
+    """Asks for `all_stored_at` instead of what else there is to answer where all there is to say is that everything was
+    stored.
+    """
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___ResponseItem]:
         """1 to 256."""
+
+    @_builtins.property
+    def context(self) -> _ingest_pb2.ItemContext:
+        """How the items came that do not say so themselves."""
 
     def __init__(
         self,
         *,
         items: _abc.Iterable[Global___ResponseItem] | None = ...,
+        context: _ingest_pb2.ItemContext | None = ...,
+        brief: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_context", b"_context", "context", b"context"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_context", b"_context", "brief", b"brief", "context", b"context", "items", b"items"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__context: _TypeAlias = _typing.Literal["context"]  # noqa: Y015
+    _WhichOneofArgType__context: _TypeAlias = _typing.Literal["_context", b"_context"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__context) -> _WhichOneofReturnType__context | None: ...
 
 Global___RecordResponsesRequest: _TypeAlias = RecordResponsesRequest  # noqa: Y015
 
@@ -76,25 +90,33 @@ class RecordResponsesResponse(_message.Message):
 
     RESULTS_FIELD_NUMBER: _builtins.int
     DEFAULTS_FIELD_NUMBER: _builtins.int
+    ALL_STORED_AT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[_ingest_pb2.ItemResult]:
-        """One per item, at the item's own index."""
+        """One per item, at the item's own index. Empty where `all_stored_at` is set."""
 
     @_builtins.property
     def defaults(self) -> _containers.RepeatedCompositeFieldContainer[Global___ResponseDefaults]:
         """What was filled in where the item was silent, one per item, at the item's own index."""
+
+    @_builtins.property
+    def all_stored_at(self) -> _timestamp_pb2.Timestamp:
+        """Set only for a brief request: every item was stored, and received at this time, UTC."""
 
     def __init__(
         self,
         *,
         results: _abc.Iterable[_ingest_pb2.ItemResult] | None = ...,
         defaults: _abc.Iterable[Global___ResponseDefaults] | None = ...,
+        all_stored_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_all_stored_at", b"_all_stored_at", "all_stored_at", b"all_stored_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["defaults", b"defaults", "results", b"results"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_all_stored_at", b"_all_stored_at", "all_stored_at", b"all_stored_at", "defaults", b"defaults", "results", b"results"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__all_stored_at: _TypeAlias = _typing.Literal["all_stored_at"]  # noqa: Y015
+    _WhichOneofArgType__all_stored_at: _TypeAlias = _typing.Literal["_all_stored_at", b"_all_stored_at"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__all_stored_at) -> _WhichOneofReturnType__all_stored_at | None: ...
 
 Global___RecordResponsesResponse: _TypeAlias = RecordResponsesResponse  # noqa: Y015
 
@@ -275,20 +297,34 @@ class RecordMentionsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ITEMS_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    BRIEF_FIELD_NUMBER: _builtins.int
+    brief: _builtins.bool
+    """Asks for `all_stored_at` instead of what else there is to answer where all there is to say is that everything was
+    stored.
+    """
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___MentionItem]:
         """1 to 256."""
+
+    @_builtins.property
+    def context(self) -> _ingest_pb2.ItemContext:
+        """How the items came that do not say so themselves."""
 
     def __init__(
         self,
         *,
         items: _abc.Iterable[Global___MentionItem] | None = ...,
+        context: _ingest_pb2.ItemContext | None = ...,
+        brief: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_context", b"_context", "context", b"context"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_context", b"_context", "brief", b"brief", "context", b"context", "items", b"items"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__context: _TypeAlias = _typing.Literal["context"]  # noqa: Y015
+    _WhichOneofArgType__context: _TypeAlias = _typing.Literal["_context", b"_context"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__context) -> _WhichOneofReturnType__context | None: ...
 
 Global___RecordMentionsRequest: _TypeAlias = RecordMentionsRequest  # noqa: Y015
 
@@ -323,20 +359,28 @@ class RecordMentionsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     RESULTS_FIELD_NUMBER: _builtins.int
+    ALL_STORED_AT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[_ingest_pb2.ItemResult]:
-        """One per item, at the item's own index."""
+        """One per item, at the item's own index. Empty where `all_stored_at` is set."""
+
+    @_builtins.property
+    def all_stored_at(self) -> _timestamp_pb2.Timestamp:
+        """Set only for a brief request: every item was stored, and received at this time, UTC."""
 
     def __init__(
         self,
         *,
         results: _abc.Iterable[_ingest_pb2.ItemResult] | None = ...,
+        all_stored_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_all_stored_at", b"_all_stored_at", "all_stored_at", b"all_stored_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_all_stored_at", b"_all_stored_at", "all_stored_at", b"all_stored_at", "results", b"results"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__all_stored_at: _TypeAlias = _typing.Literal["all_stored_at"]  # noqa: Y015
+    _WhichOneofArgType__all_stored_at: _TypeAlias = _typing.Literal["_all_stored_at", b"_all_stored_at"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__all_stored_at) -> _WhichOneofReturnType__all_stored_at | None: ...
 
 Global___RecordMentionsResponse: _TypeAlias = RecordMentionsResponse  # noqa: Y015
 

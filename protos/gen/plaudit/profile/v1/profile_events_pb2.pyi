@@ -20,7 +20,11 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class ActivityRecorded(_message.Message):
-    """An activity was stored. Carries ids, keys, numbers and flags; properties and links stay in profile."""
+    """An activity was stored. Carries ids, keys, numbers and flags; properties and links stay in profile.
+
+    Fields 1 to 17 are those of Activity, number for number: an activity's own bytes, without `act` and `properties`, are
+    the beginning of its event's.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -30,8 +34,6 @@ class ActivityRecorded(_message.Message):
     ACCOUNT_ID_FIELD_NUMBER: _builtins.int
     TYPE_FIELD_NUMBER: _builtins.int
     OCCURRED_AT_FIELD_NUMBER: _builtins.int
-    RECEIVED_AT_FIELD_NUMBER: _builtins.int
-    HISTORY_FIELD_NUMBER: _builtins.int
     CHANNEL_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     STAFF_ID_FIELD_NUMBER: _builtins.int
@@ -43,6 +45,8 @@ class ActivityRecorded(_message.Message):
     SOLICITED_FIELD_NUMBER: _builtins.int
     INCENTIVISED_FIELD_NUMBER: _builtins.int
     VERIFIED_FIELD_NUMBER: _builtins.int
+    RECEIVED_AT_FIELD_NUMBER: _builtins.int
+    HISTORY_FIELD_NUMBER: _builtins.int
     ASK_ID_FIELD_NUMBER: _builtins.int
     HAS_INCENTIVE_FIELD_NUMBER: _builtins.int
     activity_id: _builtins.str
@@ -50,7 +54,6 @@ class ActivityRecorded(_message.Message):
     device_id: _builtins.str
     account_id: _builtins.str
     type: _builtins.str
-    history: _builtins.bool
     channel: _builtins.str
     source: _builtins.str
     staff_id: _builtins.str
@@ -61,6 +64,7 @@ class ActivityRecorded(_message.Message):
     solicited: _builtins.bool
     incentivised: _builtins.bool
     verified: _builtins.bool
+    history: _builtins.bool
     ask_id: _builtins.str
     """The ask that the act answered."""
     has_incentive: _builtins.bool
@@ -68,11 +72,11 @@ class ActivityRecorded(_message.Message):
     @_builtins.property
     def occurred_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
+    def amount(self) -> _money_pb2.Money: ...
+    @_builtins.property
     def received_at(self) -> _timestamp_pb2.Timestamp:
         """The time of receipt; for loaded history the same as `occurred_at`."""
 
-    @_builtins.property
-    def amount(self) -> _money_pb2.Money: ...
     def __init__(
         self,
         *,
@@ -82,8 +86,6 @@ class ActivityRecorded(_message.Message):
         account_id: _builtins.str | None = ...,
         type: _builtins.str = ...,
         occurred_at: _timestamp_pb2.Timestamp | None = ...,
-        received_at: _timestamp_pb2.Timestamp | None = ...,
-        history: _builtins.bool = ...,
         channel: _builtins.str | None = ...,
         source: _builtins.str | None = ...,
         staff_id: _builtins.str | None = ...,
@@ -95,6 +97,8 @@ class ActivityRecorded(_message.Message):
         solicited: _builtins.bool | None = ...,
         incentivised: _builtins.bool | None = ...,
         verified: _builtins.bool | None = ...,
+        received_at: _timestamp_pb2.Timestamp | None = ...,
+        history: _builtins.bool = ...,
         ask_id: _builtins.str | None = ...,
         has_incentive: _builtins.bool = ...,
     ) -> None: ...

@@ -400,20 +400,32 @@ class RecordActivitiesRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ITEMS_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    BRIEF_FIELD_NUMBER: _builtins.int
+    brief: _builtins.bool
+    """Asks for `all_stored_at` instead of `results` where all there is to say is that everything was stored."""
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___ActivityItem]:
         """1 to 256."""
+
+    @_builtins.property
+    def context(self) -> _ingest_pb2.ItemContext:
+        """How the items came that do not say so themselves."""
 
     def __init__(
         self,
         *,
         items: _abc.Iterable[Global___ActivityItem] | None = ...,
+        context: _ingest_pb2.ItemContext | None = ...,
+        brief: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_context", b"_context", "context", b"context"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_context", b"_context", "brief", b"brief", "context", b"context", "items", b"items"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__context: _TypeAlias = _typing.Literal["context"]  # noqa: Y015
+    _WhichOneofArgType__context: _TypeAlias = _typing.Literal["_context", b"_context"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__context) -> _WhichOneofReturnType__context | None: ...
 
 Global___RecordActivitiesRequest: _TypeAlias = RecordActivitiesRequest  # noqa: Y015
 
@@ -448,20 +460,28 @@ class RecordActivitiesResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     RESULTS_FIELD_NUMBER: _builtins.int
+    ALL_STORED_AT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[_ingest_pb2.ItemResult]:
-        """One per item, at the item's own index."""
+        """One per item, at the item's own index. Empty where `all_stored_at` is set."""
+
+    @_builtins.property
+    def all_stored_at(self) -> _timestamp_pb2.Timestamp:
+        """Set only for a brief request: every item was stored, and received at this time, UTC."""
 
     def __init__(
         self,
         *,
         results: _abc.Iterable[_ingest_pb2.ItemResult] | None = ...,
+        all_stored_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_all_stored_at", b"_all_stored_at", "all_stored_at", b"all_stored_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_all_stored_at", b"_all_stored_at", "all_stored_at", b"all_stored_at", "results", b"results"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__all_stored_at: _TypeAlias = _typing.Literal["all_stored_at"]  # noqa: Y015
+    _WhichOneofArgType__all_stored_at: _TypeAlias = _typing.Literal["_all_stored_at", b"_all_stored_at"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__all_stored_at) -> _WhichOneofReturnType__all_stored_at | None: ...
 
 Global___RecordActivitiesResponse: _TypeAlias = RecordActivitiesResponse  # noqa: Y015
 
