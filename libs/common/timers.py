@@ -70,20 +70,20 @@ async def schedule(
 
 async def run(database: Database, timers: Sequence[Timer]) -> None:
     """Handle due rows for ever: the pump finds (tenant, kind), the app role claims and acts in one transaction."""
-    kinds = {timer.kind: timer for timer in timers}
-    wait = 0.05
+    kinds, wait = {timer.kind: timer for timer in timers}, 0.05
     while True:
         try:
             rows = await database.pump.fetch(_FIND, clock.now())
             due = [(kinds[row["kind"]], row["tenant_id"], row["n"]) for row in rows if row["kind"] in kinds]
-            while due:
+            until = time.monotonic() + 1  # then look anew: whoever became due waits for no one's backlog
+            while due and time.monotonic() < until:
                 for timer, tenant_id, _ in due:
                     began = time.monotonic()
                     await _handle(database, timer, tenant_id)
                     await asyncio.sleep(time.monotonic() - began)  # half the time at most: whoever waits goes first
                 due = [(timer, tenant_id, n - timer.at_once) for timer, tenant_id, n in due if n > timer.at_once]
             wait = 0.05
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(0 if due else POLL_SECONDS)
         except Exception as error:
             if not is_transient(error):
                 raise
@@ -159,8 +159,7 @@ def job_timer(service: str) -> Timer:
                 continue
             if room := len(_children) < JOBS_AT_ONCE:
                 command = (sys.executable, "-m", f"services.{service}.jobs", str(tenant_id), job_id)
-                env = {**os.environ, "PARENT": str(os.getpid())}
-                _children.append(subprocess.Popen(command, env=env))  # noqa: ASYNC220 - it does not wait
+                _children.append(subprocess.Popen(command, env={**os.environ, "PARENT": str(os.getpid())}))  # noqa: ASYNC220
             await schedule(conn, tenant_id, JOB_KIND, [job_id], now + (_JOB_LEASE if room else timedelta(seconds=1)))
 
     return Timer(JOB_KIND, on_due)
