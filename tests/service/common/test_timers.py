@@ -20,9 +20,9 @@ async def deps(world: Any) -> Any:
 
 
 @asynccontextmanager
-async def running(deps: Any, on_due: Callable[..., Any], kind: str) -> AsyncIterator[None]:
+async def running(deps: Any, on_due: Callable[..., Any], kind: str, at_once: int = 500) -> AsyncIterator[None]:
     """Run the timer loop with one kind for the length of a block."""
-    task = asyncio.create_task(timers.run(deps.db, [timers.Timer(kind, on_due)]))
+    task = asyncio.create_task(timers.run(deps.db, [timers.Timer(kind, on_due, at_once)]))
     try:
         yield
     finally:
@@ -74,6 +74,24 @@ async def test_work_that_fails_stays_due_and_waits_longer(deps: Any, tenant: uui
         assert await eventually(postponed)
     assert await _done(deps, tenant) == set()
     assert (await _waiting(deps, tenant))[0]["due_at"] > clock.now() - timedelta(seconds=5)
+
+
+async def test_nobody_waits_for_anothers_backlog(deps: Any, tenant: uuid.UUID, eventually: Any) -> None:
+    kind, other = f"kind-{tenant}", uuid.uuid4()
+
+    async def on_due(conn: asyncpg.Connection, tenant_id: uuid.UUID, ids: Sequence[str], now: datetime) -> None:
+        await conn.execute("select pg_sleep(0.02)")
+        await ingest.claim(conn, tenant_id, "test", ids)
+
+    async def begun() -> bool:
+        return bool(await _done(deps, tenant))
+
+    await _schedule(deps, tenant, kind, [f"{number:03d}" for number in range(500)], clock.now())
+    async with running(deps, on_due, kind, at_once=1):
+        await eventually(begun)
+        await _schedule(deps, other, kind, ["late"], clock.now())
+        assert await eventually(lambda: _is(_done(deps, other), {"late"}))
+    assert await _waiting(deps, tenant)
 
 
 async def test_scheduling_again_keeps_the_earlier_time(deps: Any, tenant: uuid.UUID) -> None:
