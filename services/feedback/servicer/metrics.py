@@ -36,7 +36,7 @@ class MetricServicer(rpc.MetricServiceServicer):
         async with tenancy.hot(self._db, call) as conn:
             await conn.execute(_ALONE)
             tally = await store.tally(conn, question)
-            series = await _series_of(conn, question, tally, request.interval) if request.interval else []
+            series = await _series_of(conn, question, request.interval) if request.interval else []
             compared = await _compared(conn, question, tally, series)
         p_values = [domain.p_value_of(question.metric, *sides) for sides in compared.values()]
         verdicts = dict(zip(compared, domain.are_significant(p_values), strict=True))
@@ -60,14 +60,15 @@ def _check_period(interval: str, from_at: datetime | None, to_at: datetime | Non
         raise refused(problem)
 
 
-async def _series_of(conn: asyncpg.Connection, question: store.Question, tally: store.Tally, interval: str) -> Series:
+async def _series_of(conn: asyncpg.Connection, question: store.Question, interval: str) -> Series:
     """Count every interval of the period, those without answers too."""
-    seen = (tally.first_at, tally.last_at) if tally.first_at and tally.last_at else None
+    counted = await store.tally_series(conn, question, interval)
+    # Of its own intervals: of a customer's answers the whole period may count the last alone, each interval its last.
+    seen = (min(counted), max(counted)) if counted else None
     span = domain.span_of(interval, question.from_at, question.to_at, seen)
     if span is None:
         return []
     _check_period(interval, *span)
-    counted = await store.tally_series(conn, question, interval)
     cuts = domain.series_of(interval, *span)
     return [(start, end, counted.get(domain.start_of(interval, start), {})) for start, end in cuts]
 

@@ -45,8 +45,6 @@ class Tally:
     scales: set[str] = field(default_factory=set)
     collected: set[bool] = field(default_factory=set)
     """Whether a person asked; both where it is mixed."""
-    first_at: datetime | None = None
-    last_at: datetime | None = None
 
 
 _PERSON = "coalesce('c' || customer_id, 'r' || response_id)"
@@ -79,8 +77,8 @@ async def tally(conn: asyncpg.Connection, question: Question) -> Tally:
     """Count answers by score, by group and by what may be mixed, in one pass."""
     answers, arguments = picked(question)
     rows = await conn.fetch(
-        f"""select key, score, kind, scale, is_collected, count(*) as n, min(occurred_at) as first_at,
-            max(occurred_at) as last_at from ({answers}) p group by key, score, kind, scale, is_collected""",  # noqa: S608
+        f"""select key, score, kind, scale, is_collected, count(*) as n
+            from ({answers}) p group by key, score, kind, scale, is_collected""",  # noqa: S608
         *arguments,
     )
     total = Tally()
@@ -90,8 +88,6 @@ async def tally(conn: asyncpg.Connection, question: Question) -> Tally:
         total.kinds.add(row["kind"])
         total.scales.add(row["scale"])
         total.collected.add(row["is_collected"])
-        total.first_at = min(filter(None, (total.first_at, row["first_at"])))
-        total.last_at = max(filter(None, (total.last_at, row["last_at"])))
     return total
 
 

@@ -171,6 +171,15 @@ async def test_a_relationship_counts_each_customers_latest(feedback: Feedback) -
     assert (early.n, early.value) == (4, -75.0)
 
 
+async def test_a_relationships_series_begins_with_its_first_answer(feedback: Feedback) -> None:
+    kind = RESPONSE_KIND_RELATIONSHIP
+    days = (0, 40, 70)
+    await load(feedback, [nps(10, customer_id="c-1", kind=kind, at=MARCH + timedelta(days=day)) for day in days])
+    measured = await kpi(feedback, kind=kind, interval="month")
+    starts = [getattr(point, "from").ToDatetime().month for point in measured.series]
+    assert (measured.n, [point.n for point in measured.series], starts) == (1, [1, 1, 1], [3, 4, 5])
+
+
 async def test_a_kind_counts_its_own_answers_alone(feedback: Feedback) -> None:
     await load(feedback, [nps(10, moment="checkout", at=MARCH), nps(0, at=MARCH)])
     assert (await kpi(feedback, kind=RESPONSE_KIND_TRANSACTIONAL)).value == 100.0
