@@ -18,6 +18,7 @@ import grpc
 import httpx
 import pytest
 
+from deploy.local import databases
 from deploy.local.environment import role_dsn, service_environment
 from deploy.local.folder import SERVICES, Folder
 from deploy.local.stack import Stack
@@ -75,7 +76,7 @@ class World:
         """Make and migrate the databases, the stream and its durables."""
         for name in SERVICES:
             secrets = self.stack.secrets["roles"][name]
-            await migrate.bootstrap(self.stack.addresses.admin_dsn, name, secrets)
+            await databases.bootstrap(self.stack.addresses.admin_dsn, name, secrets)
             await migrate.migrate(self.dsn(name, "owner"), f"services.{name}")
         handlers: dict[str, list[Any]] = {}
         for name in SERVICES:

@@ -145,12 +145,12 @@ def replay(folder: Folder, since: str) -> int:
 
 def redrive(folder: Folder, service: str | None) -> int:
     """Send parked items again, of one service or of all."""
-    from libs.common import events  # noqa: PLC0415
+    from deploy.local import deadletters  # noqa: PLC0415 - this verb alone needs the event library
 
     addresses, secrets = addresses_of(folder), load_secrets(folder)
     for name in [service] if service else SERVICES:
         env = service_environment(name, folder=folder, secrets=secrets, addresses=addresses)
         os.environ |= {key: env[key] for key in ("PGSSLMODE",) if key in env}
-        sent = asyncio.run(events.redrive(env["PUMP_DATABASE_URL"]))
+        sent = asyncio.run(deadletters.redrive(env["PUMP_DATABASE_URL"]))
         say(f"{name:<9} {sent} sent again")
     return 0

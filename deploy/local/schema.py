@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 
-from deploy.local import nats
+from deploy.local import databases, nats
 from deploy.local.environment import Addresses, base_environment, role_dsn
 from deploy.local.folder import REPOSITORY, SERVICES, Folder, Secrets, Trouble
 from deploy.local.process import Launch, spawn
@@ -53,7 +53,7 @@ async def prepare_databases(folder: Folder, secrets: Secrets, addresses: Address
 
 
 def _mark(name: str, secrets: Secrets) -> str:
-    digest = hashlib.sha256(migrate.head_of(f"services.{name}").encode())
+    digest = hashlib.sha256(databases.head_of(f"services.{name}").encode())
     digest.update(Path(migrate.__file__).read_bytes())
     digest.update(json.dumps(secrets["roles"][name], sort_keys=True).encode())
     return _MARK + digest.hexdigest()
@@ -61,7 +61,7 @@ def _mark(name: str, secrets: Secrets) -> str:
 
 async def _migrate(name: str, secrets: Secrets, addresses: Addresses) -> None:
     passwords = secrets["roles"][name]
-    await migrate.bootstrap(addresses.admin_dsn, name, passwords)
+    await databases.bootstrap(addresses.admin_dsn, name, passwords)
     owner = role_dsn(addresses.admin_dsn, service=name, role="owner", password=passwords["owner"])
     try:
         await migrate.migrate(owner, f"services.{name}")

@@ -12,12 +12,7 @@ import asyncpg
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from plaudit.common.v1.ingest_pb2 import (
-    ITEM_STATUS_DUPLICATE,
-    ITEM_STATUS_REJECTED,
-    ITEM_STATUS_STORED,
-    ItemResult,
-)
+from plaudit.common.v1.ingest_pb2 import ITEM_STATUS_DUPLICATE, ITEM_STATUS_REJECTED, ITEM_STATUS_STORED, ItemResult
 
 from . import clock, events, faults, tenancy
 from .db import ACQUIRE_SECONDS, Database
@@ -75,7 +70,7 @@ def fingerprint(key: bytes, item: Message) -> bytes:
 
 
 def fingerprint_of(key: bytes, content: bytes) -> bytes:
-    """Return the same of an item that is in its canonical form already."""
+    """Return the same of an item in its canonical form."""
     return blake2b(content, digest_size=16, key=key).digest()
 
 
@@ -99,20 +94,14 @@ def rejected(code: str, pointer: str, detail: str) -> ItemResult:
 
 
 _REUSED = rejected("ID_REUSED", "", "this id was used before with other content; ids are taken for ever")
-
-
 _RECEIPT = ("received_at", "history")
 
 
 @lru_cache(maxsize=256)
 def _statement(stream: Stream, used: tuple[str, ...], *, alike: bool, unknown: bool) -> str:
-    """Return the statement for a batch in which only these of the stream's columns hold anything.
+    """Return the statement for a batch that uses these of the stream's columns, and `also` where it has `unknown`.
 
-    Args:
-        stream: what is stored.
-        used: those columns.
-        alike: all items were received at once, so that the time and `history` need no arrays.
-        unknown: `also` has something to do; its array comes last.
+    Items that are `alike` were received at once: that time and `history` need no arrays.
     """
     key = f"{stream.kind}_id"
     kinds = {key: "text", "occurred_at": "timestamptz", "received_at": "timestamptz", "history": "boolean"}
@@ -146,9 +135,8 @@ told as (
 select id from taken"""
 
 
-_SEEN = (
-    "select id, fingerprint, request_token, received_at from seen where tenant_id = $1 and kind = $2 and id = any($3)"
-)
+_SEEN = """select id, fingerprint, request_token, received_at from seen
+where tenant_id = $1 and kind = $2 and id = any($3)"""
 
 
 async def record(
@@ -268,14 +256,10 @@ def _prepared(tenant_id: uuid.UUID, stream: Stream, batch: list[Item], known: Co
     return _statement(stream, tuple(said), alike=alike, unknown=has_unknown), arguments
 
 
+_CLAIM = """insert into seen (tenant_id, kind, id, received_at) select $1, $2, i, $4 from unnest($3::text[]) as u(i)
+on conflict do nothing returning id"""
+
+
 async def claim(conn: asyncpg.Connection, tenant_id: uuid.UUID, kind: str, ids: Sequence[str]) -> set[str]:
     """Take ids for ever, in the transaction of what they cause; return those that nobody had taken before."""
-    rows = await conn.fetch(
-        """insert into seen (tenant_id, kind, id, received_at) select $1, $2, i, $4 from unnest($3::text[]) as u(i)
-           on conflict do nothing returning id""",
-        tenant_id,
-        kind,
-        sorted(set(ids)),
-        clock.now(),
-    )
-    return {row["id"] for row in rows}
+    return {row["id"] for row in await conn.fetch(_CLAIM, tenant_id, kind, sorted(set(ids)), clock.now())}

@@ -7,7 +7,6 @@ from .consume import Batch as Batch
 from .consume import Handler as Handler
 from .consume import Received as Received
 from .consume import consume as consume
-from .deadletters import redrive as redrive
 from .emit import emit as emit
 from .emit import frame as frame
 from .emit import header as header

@@ -83,7 +83,6 @@ class Handler(Generic[P]):
 class _Message:
     raw: Msg
     batch: EventBatch
-    tries: int = 0
 
 
 @dataclass

@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 from nats.js.api import AckPolicy, ConsumerConfig
 
+from deploy.local import deadletters
 from libs.common import clock, events, ingest, tenancy
 from libs.common.events import Batch, Handler
 from libs.common.events import broker as brokers
@@ -128,9 +129,9 @@ async def test_redriven_dead_letter_takes_effect_once(
         assert await eventually(lambda: _equals(counted(deps, tenant), {"good"}), 30)
         folded.poison.clear()
         pump = world.dsn("referral", "pump")
-        assert await events.redrive(pump) >= 1
+        assert await deadletters.redrive(pump) >= 1
         assert await eventually(lambda: _equals(counted(deps, tenant), {"good", "bad"}))
-        assert await events.redrive(pump) == 0
+        assert await deadletters.redrive(pump) == 0
 
 
 async def test_bytes_that_are_no_message_are_parked(deps: Any, consuming: Any, eventually: Any) -> None:
