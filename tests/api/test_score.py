@@ -45,7 +45,7 @@ def ago(**span):
 async def test_a_posted_answer_is_visible_in_the_score_with_its_source(respond, score_of, eventually):
     occurred_at = clock.now() - timedelta(minutes=1)
     await respond("r1", 9, occurred_at.isoformat())
-    score = await eventually(lambda: score_of("c1"))
+    score = await eventually(lambda: _with(score_of("c1"), 2))
     assert {name: score[name] for name in ("customer_id", "value", "rung", "overlays", "model_version")} == {
         "customer_id": "c1",
         "value": 70,
@@ -90,7 +90,7 @@ async def test_a_score_as_of_a_date_leaves_out_what_came_later(respond, score_of
 
 async def test_the_same_moment_gives_the_same_bytes(api, respond, score_of, eventually):
     await respond("r1", 9, ago(days=3))
-    first = await eventually(lambda: score_of("c1"))
+    first = await eventually(lambda: _with(score_of("c1"), 2))
     again = await api.get("/v1/customers/c1/score", params={"as_of": first["as_of"]})
     assert json.loads(again.text, parse_float=Decimal) == first
 
@@ -108,7 +108,7 @@ async def test_an_unknown_customer_is_404(api):
 
 async def test_a_history_goes_day_by_day_through_pages(api, respond, eventually, score_of):
     await respond("r1", 9, "2026-01-10T08:00:00Z")
-    await eventually(lambda: score_of("c1"))
+    await eventually(lambda: _with(score_of("c1"), 2))
     query = {"from": "2026-01-09", "to": "2026-01-13", "limit": 3}
     first = (await api.get("/v1/customers/c1/score/history", params=query)).json()
     second = (await api.get("/v1/customers/c1/score/history", params={**query, "cursor": first["next_cursor"]})).json()
