@@ -96,7 +96,7 @@ class Stack:
             service = facts["services"][name]
             return int(service["pid"] or 0) not in (0, before) and service["state"] == "healthy"
 
-        await until(done, 40, f"{name} replaced")
+        await until(done, 90, f"{name} replaced")
 
     async def die_at(self, name: str, point: str, passage: int = 1) -> None:
         """Restart a service with a failpoint armed, wait for its death there and for its successor."""
