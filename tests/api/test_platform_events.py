@@ -89,6 +89,12 @@ async def test_an_unknown_type_is_422(api, problem, types):
     problem(await api.get("/v1/events", params={"types": types}), 422, "EVENT_TYPE_UNKNOWN", "?types")
 
 
+async def test_a_type_that_nothing_tells_of_yet_may_be_asked_for(api):
+    page = (await api.get("/v1/events", params={"types": "rung.changed,reward.issued"})).json()
+    assert page["data"] == []
+    assert page["next_cursor"]
+
+
 async def test_the_feed_can_be_followed(api, good):
     async with api.stream("GET", "/v1/events", headers={"Accept": "text/event-stream"}) as reply:
         assert reply.headers["content-type"].startswith("text/event-stream")
