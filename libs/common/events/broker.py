@@ -70,7 +70,8 @@ class Broker:
         """Close without waiting for what the outbox keeps anyway."""
         if self._connecting is None:
             return
-        if not self._connecting.done():
+        # A handshake under way is let through: cut short, it would leave its socket to the garbage collector.
+        if not (await asyncio.wait({self._connecting}, timeout=0.5))[0]:
             self._connecting.cancel()
         with contextlib.suppress(asyncio.CancelledError, nats.errors.Error, OSError):
             await (await self._connecting).close()
