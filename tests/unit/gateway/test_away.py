@@ -4,6 +4,7 @@ import asyncio
 import socket
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import httpx
 import pytest
@@ -34,9 +35,9 @@ class BrokenDatabase:
         raise ZeroDivisionError("canary")
 
 
-@pytest.fixture
-async def http(nowhere) -> AsyncIterator[httpx.AsyncClient]:
-    """A gateway whose services are away, with one good key."""
+@asynccontextmanager
+async def gateway_over(database, nowhere) -> AsyncIterator[httpx.AsyncClient]:
+    """Call a gateway whose services are away, over a store, with its one good key."""
     plain, key_id, secret = keys.generate(live=True)
     digest = keys.digest_of(PEPPER.encode(), secret)
     key = Key(uuid.uuid4(), key_id, "n", frozenset(edge.SCOPES), digest, clock.now(), None, None)
@@ -49,7 +50,7 @@ async def http(nowhere) -> AsyncIterator[httpx.AsyncClient]:
     peers = edge.Peers(dict.fromkeys(names, nowhere), "t", 0.5)
     gateway = edge.Gateway(
         settings=settings,
-        db=BrokenDatabase(),
+        db=database,
         keyring=edge.Keyring(find, PEPPER.encode(), 4),
         peers=peers,
         cursors=edge.Cursors(PEPPER.encode()),
@@ -61,6 +62,13 @@ async def http(nowhere) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=headers) as client:
         yield client
     await peers.close()
+
+
+@pytest.fixture
+async def http(nowhere) -> AsyncIterator[httpx.AsyncClient]:
+    """A gateway whose services are away and whose store is broken."""
+    async with gateway_over(BrokenDatabase(), nowhere) as client:
+        yield client
 
 
 def assert_away(reply):
@@ -95,13 +103,11 @@ async def test_what_is_wrong_is_still_422(http):
     assert (await http.post("/v1/activities", json={**ACTIVITY, "type": 5})).status_code == 422
 
 
-async def test_the_process_is_live_and_not_ready(http, monkeypatch):
-    async def well(_):
-        return True
-
-    monkeypatch.setattr("services.gateway.store.answers", well)
-    assert (await http.get("/healthz")).status_code == 200
-    reply = await http.get("/readyz")
+async def test_the_process_is_live_and_not_ready(world, nowhere):
+    database = (await world.service("gateway")).deps.db
+    async with gateway_over(database, nowhere) as http:
+        assert (await http.get("/healthz")).status_code == 200
+        reply = await http.get("/readyz")
     assert reply.status_code == 503
     assert reply.json()["parts"]["profile"] is False
 
